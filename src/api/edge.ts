@@ -1,0 +1,132 @@
+import multipart from '@fastify/multipart';
+import { Catch, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { ApiPorts } from './ports.js';
+import { asProblem, Problem, PROBLEMS, problemBody } from './problem.js';
+import { header, minPosition } from './request.js';
+
+/** JSON bodies; the largest command (a dataset of 5,000 files) fits. */
+export const BODY_LIMIT = 256 * 1024;
+
+const LOOPBACK = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i;
+
+/**
+ * What every request passes, whatever its route: who may talk to a service without keys, the correlation id, the bodies that are taken,
+ * and problems in one shape, those of the HTTP server too.
+ */
+export const installEdge = async (server: FastifyInstance, ports: ApiPorts): Promise<ExceptionFilter> => {
+  takeJson(server);
+  await server.register(multipart);
+  server.decorateRequest('correlationId', '');
+  const routes = collectRoutes(server);
+
+  server.addHook('onRequest', async (request, reply) => {
+    request.correlationId = ports.ids.uuid();
+    request.correlationId = header(request, 'x-correlation-id') ?? request.correlationId;
+    reply.header('X-Correlation-Id', request.correlationId);
+    refuseStrangers(request);
+    if (request.method === 'DELETE' && hasBody(request)) throw new Problem('malformed', 'DELETE takes no body: what it needs comes in the query.');
+  });
+  server.addHook('preHandler', async (request) => {
+    const wanted = minPosition(request);
+    if (wanted !== null) await ports.progress.reach(wanted);
+  });
+
+  const send = (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
+    const problem = asProblem(error);
+    if (PROBLEMS[problem.code][0] >= 500) {
+      const fields = { correlationId: request.correlationId, method: request.method, route: request.routeOptions.url, err: error };
+      if (problem.code === 'internal') ports.log.error(fields, 'a request failed in a way that nobody expected');
+      else ports.log.warn(fields, problem.message);
+    }
+    if (reply.raw.headersSent) {
+      // The answer has begun: breaking it off is the only way left to say that it is not whole.
+      reply.raw.destroy();
+      return;
+    }
+    void reply
+      .code(PROBLEMS[problem.code][0])
+      .headers(problem.headers)
+      .header('Content-Type', 'application/problem+json')
+      .send(JSON.stringify(problemBody(problem, request.correlationId)));
+  };
+  server.setErrorHandler((error, request, reply) => {
+    send(error, request, reply);
+  });
+  server.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?', 1)[0] ?? '';
+    const allowed = [...new Set(routes.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method))].sort();
+    if (allowed.length === 0) {
+      send(new Problem('not-found', `There is nothing at ${path}. GET /openapi.json lists every route.`), request, reply);
+      return;
+    }
+    const allow = allowed.join(', ');
+    send(new Problem('method-not-allowed', `${request.method} is not for ${path}; it takes ${allow}.`, {}, { Allow: allow }), request, reply);
+  });
+  return new ProblemFilter(send);
+};
+
+/** What a controller throws ends in the same place as what the HTTP server itself refuses. */
+@Catch()
+class ProblemFilter implements ExceptionFilter {
+  constructor(private readonly send: (error: unknown, request: FastifyRequest, reply: FastifyReply) => void) {}
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    this.send(error, http.getRequest<FastifyRequest>(), http.getResponse<FastifyReply>());
+  }
+}
+
+/** Nest would put its own handlers where the edge's stand. */
+export class EdgeAdapter extends FastifyAdapter {
+  override setErrorHandler(): FastifyInstance {
+    return this.instance;
+  }
+
+  override setNotFoundHandler(): FastifyInstance {
+    return this.instance;
+  }
+}
+
+/** JSON, and for PATCH its merge patch; an absent body is left absent. Names that would reach into prototypes are refused. */
+const takeJson = (server: FastifyInstance): void => {
+  const parse = server.getDefaultJsonParser('error', 'error');
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser(['application/json', 'application/merge-patch+json'], { parseAs: 'string' }, (request, body, done) => {
+    if (body.length === 0) done(null, undefined);
+    else void parse(request, typeof body === 'string' ? body : body.toString('utf8'), done);
+  });
+};
+
+interface Route {
+  readonly method: string;
+  readonly pattern: RegExp;
+}
+
+const collectRoutes = (server: FastifyInstance): Route[] => {
+  const routes: Route[] = [];
+  server.addHook('onRoute', ({ method, url }) => {
+    if (url.includes('*')) return;
+    const pattern = new RegExp(`^${url.replaceAll('.', '\\.').replace(/:[A-Za-z]+/g, '[^/]+')}$`);
+    for (const one of Array.isArray(method) ? method : [method]) routes.push({ method: one, pattern });
+  });
+  return routes;
+};
+
+/**
+ * Without keys, only this machine and its own pages may call: a Host that is not loopback is a name that somebody else's page made point
+ * here, and a foreign Origin is that page itself.
+ */
+const refuseStrangers = (request: FastifyRequest): void => {
+  const { host, origin } = request.headers;
+  if (host !== undefined && !LOOPBACK.test(host)) {
+    throw new Problem('forbidden', `Without API keys this service answers to loopback names alone, not to the Host '${host}'.`);
+  }
+  if (typeof origin !== 'string') return;
+  const own = new Set([`http://${host ?? ''}`, `https://${host ?? ''}`]);
+  if (!own.has(origin)) throw new Problem('forbidden', `Pages of ${origin} may not call this service.`);
+};
+
+const hasBody = (request: FastifyRequest): boolean =>
+  request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0;

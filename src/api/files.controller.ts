@@ -1,0 +1,141 @@
+import { Controller, Get, Inject, Req, Res } from '@nestjs/common';
+import { QueryBus } from '@nestjs/cqrs';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { InTrash, Invalid, NotFound } from '../commands/refusals.js';
+import type { FileFields } from '../events/events.js';
+import { isTrashed } from '../events/record.js';
+import { uidSchema } from '../events/vocabulary.js';
+import { GetRecord } from '../projections/queries.js';
+import { InvalidPath } from '../storage/errors.js';
+import type { ObjectStore, SeenObject } from '../storage/object-store/port.js';
+import type { CatalogueRow, PurgeRow } from '../storage/read-model/port.js';
+import type { List } from './answers.js';
+import { gone } from './commanding.js';
+import { contentDisposition, matchesEtag, rangeOf } from './content.js';
+import { API_PORTS, type ApiPorts } from './ports.js';
+import { Problem } from './problem.js';
+import { cursorAfter, paged } from './query-language.js';
+import { onlyParameters, queryOf } from './request.js';
+
+@Controller('v1/files/:uid')
+export class FilesController {
+  constructor(
+    @Inject(QueryBus) private readonly queries: QueryBus,
+    @Inject(API_PORTS) private readonly ports: ApiPorts,
+  ) {}
+
+  @Get('content')
+  async content(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    const query = queryOf(request);
+    onlyParameters(query, ['visibility', 'path']);
+    const row = await this.row(request);
+    const visibility = query.get('visibility');
+    if (visibility !== undefined && visibility !== 'any') throw new Invalid([{ path: '?visibility', message: `must be any, got '${visibility}'` }]);
+    if (isTrashed(row.record) && visibility !== 'any') throw new InTrash('read it, or ask with visibility=any');
+    const fields = fieldsOf(row);
+    const path = pathOf(fields, query.get('path'));
+    const { store } = await this.ports.open(fields.storage);
+    const whole = await headOf(store, path);
+    // The hash speaks for the bytes that were registered; where others lie there by now, the store's own mark does.
+    const etag = path === fields.path && isAsRegistered(fields, whole.etag) ? `"${fields.hash}"` : `"${whole.etag}"`;
+    reply.header('ETag', etag).header('Accept-Ranges', 'bytes').header('Cache-Control', 'no-cache');
+    if (matchesEtag(request.headers['if-none-match'], etag)) {
+      await reply.code(304).send();
+      return;
+    }
+    const range = rangeOf(request.headers['range'], request.headers['if-range'], etag, whole.size);
+    if (range === 'unsatisfiable') {
+      throw new Problem('range', `The content has ${whole.size} bytes.`, {}, { 'Content-Range': `bytes */${whole.size}` });
+    }
+    reply
+      .header('Content-Type', 'application/octet-stream')
+      .header('X-Content-Type-Options', 'nosniff')
+      .header('Content-Disposition', contentDisposition(path === fields.path ? (fields.key ?? `${row.uid}${fields.suffix ?? ''}`) : path))
+      .header('Content-Length', range === null ? whole.size : range.end - range.start + 1);
+    if (range !== null) reply.code(206).header('Content-Range', `bytes ${range.start}-${range.end}/${whole.size}`);
+    if (request.method === 'HEAD') {
+      await reply.send();
+      return;
+    }
+    const found = await store.get(path, range ?? undefined);
+    if (found === null || found.seen.etag !== whole.etag) {
+      found?.body.destroy();
+      throw objectMissing(row.uid);
+    }
+    await reply.send(found.body);
+  }
+
+  @Get('objects')
+  async objects(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<List<{ path: string; size: number }>> {
+    const row = await this.row(request);
+    const query = queryOf(request);
+    onlyParameters(query, ['limit', 'cursor']);
+    const fields = fieldsOf(row);
+    const { store } = await this.ports.open(fields.storage);
+    const name = `objects/${row.uid}`;
+    const { find } = paged(name, query, [], [{ path: 'path', descending: false }]);
+    const after = find.after?.[0] ?? null;
+    const items: SeenObject[] = [];
+    for await (const file of objectsOf(store, fields)) {
+      if (typeof after === 'string' && file.path <= after) continue;
+      items.push(file);
+      if (items.length > find.limit) break;
+    }
+    const page = items.slice(0, find.limit);
+    const next = items.length > find.limit ? cursorAfter(name, find, page.at(-1)) : null;
+    reply.header('Cache-Control', 'no-cache');
+    return { items: page.map(({ path, size }) => ({ path, size })), next, position: String(this.ports.progress.checkpoint) };
+  }
+
+  private async row(request: FastifyRequest): Promise<CatalogueRow> {
+    const { uid } = z.object({ uid: z.string() }).parse(request.params);
+    const ref = { registry: 'files', uid };
+    const found = uidSchema.safeParse(uid).success
+      ? await this.queries.execute<GetRecord, { row: CatalogueRow; purge: PurgeRow | null } | null>(new GetRecord(ref))
+      : null;
+    if (found === null) throw new NotFound(`There is no record files/${uid}.`);
+    if (!found.row.live && found.purge !== null) {
+      throw gone(`This file was purged, or is about to be. Its history stays at /v1/files/${uid}/history.`, found.row, found.purge);
+    }
+    return found.row;
+  }
+}
+
+const fieldsOf = ({ uid, record: { fields } }: CatalogueRow): FileFields => {
+  if (fields.kind === 'file') return fields;
+  throw new NotFound(`files/${uid} has no content.`);
+};
+
+const isAsRegistered = ({ seen }: FileFields, etag: string): boolean => seen?.kind === 'file' && seen.etag === etag;
+
+/** The path of the one file that is asked for. Within a folder the caller names it. */
+const pathOf = ({ path }: FileFields, inner: string | undefined): string => {
+  const isFolder = path.endsWith('/');
+  if (isFolder && inner === undefined) throw new Invalid([{ path: '?path', message: 'must name one file of this folder; GET …/objects lists them' }]);
+  if (!isFolder && inner !== undefined) throw new Invalid([{ path: '?path', message: 'is for folders; this is one file' }]);
+  if (inner === undefined) return path;
+  return inner.startsWith(path) ? inner : path + inner;
+};
+
+const headOf = async (store: ObjectStore, path: string): Promise<{ etag: string; size: number }> => {
+  try {
+    const seen = path.endsWith('/') ? null : await store.stat(path);
+    if (seen !== null) return seen;
+  } catch (error) {
+    if (error instanceof InvalidPath) throw new Invalid([{ path: '?path', message: error.message }]);
+    throw error;
+  }
+  throw objectMissing(path);
+};
+
+const objectMissing = (what: string): NotFound =>
+  new NotFound(`The object ${what} is not in its storage any more. The record is untouched.`, 'object-missing');
+
+async function* objectsOf(store: ObjectStore, { path }: FileFields): AsyncGenerator<SeenObject> {
+  if (path.endsWith('/')) yield* store.list(path);
+  else {
+    const seen = await store.stat(path);
+    if (seen !== null) yield { ...seen, path };
+  }
+}

@@ -1,0 +1,40 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { QueryBus } from '@nestjs/cqrs';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ListRows } from '../projections/queries.js';
+import type { Listed } from '../projections/query.handlers.js';
+import type { Collection, Rows } from '../storage/read-model/port.js';
+import type { List } from './answers.js';
+import { cursorAfter, type ListQuery } from './query-language.js';
+
+/** All lists share one answer: items, the next page, the position that they were read at. */
+@Injectable()
+export class Listing {
+  constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}
+
+  /** @param name the list's own, as its cursors carry it */
+  async page<C extends Collection, T>(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    name: string,
+    collection: C,
+    { find, count }: ListQuery,
+    wire: (row: Rows[C]) => T,
+  ): Promise<List<T>> {
+    const more = { ...find, limit: find.limit + 1 };
+    const { rows, total, position } = await this.queries.execute<ListRows<C>, Listed<Rows[C]>>(new ListRows(collection, more, count));
+    const items = rows.slice(0, find.limit);
+    const last = items.at(-1);
+    const next = rows.length > find.limit && last !== undefined ? cursorAfter(name, find, last) : null;
+    reply.header('X-Position', String(position)).header('Cache-Control', 'no-cache');
+    if (next !== null) reply.header('Link', `<${nextUrl(request.url, next)}>; rel="next"`);
+    return { items: items.map(wire), next, position: String(position), ...(total === null ? {} : { total }) };
+  }
+}
+
+const nextUrl = (url: string, cursor: string): string => {
+  const [path = '', query = ''] = url.split('?', 2);
+  const parameters = new URLSearchParams(query);
+  parameters.set('cursor', cursor);
+  return `${path}?${parameters.toString()}`;
+};

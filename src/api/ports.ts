@@ -1,0 +1,20 @@
+import type { Registries } from '../commands/registries.js';
+import type { Storage } from '../commands/storages.js';
+import type { Progress } from '../projections/progress.js';
+import type { Clock, Ids, Log } from '../ports.js';
+import type { ObjectStore } from '../storage/object-store/port.js';
+
+/** What the HTTP layer itself needs beside the two buses. */
+export interface ApiPorts {
+  readonly registries: Registries;
+  readonly progress: Progress;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Log;
+  /** A storage's store, for reading. @throws StoreUnavailable */
+  readonly open: (storage: string) => Promise<{ storage: Storage; store: ObjectStore }>;
+  /** What is not ready, by name, each with a sentence; empty when all is. */
+  readonly notReady: () => Readonly<Record<string, string>>;
+}
+
+export const API_PORTS = Symbol('ApiPorts');

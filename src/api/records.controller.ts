@@ -1,0 +1,225 @@
+import { Controller, Delete, Get, Inject, Patch, Post, Put, Req, Res } from '@nestjs/common';
+import { QueryBus } from '@nestjs/cqrs';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { HoldRecord, PurgeRecord, RegisterRecord, ReleaseHold, RestoreRecord, TrashRecord, UpdateRecord, type Envelope } from '../commands/commands.js';
+import { RegisterFile } from '../commands/file.commands.js';
+import { NotFound } from '../commands/refusals.js';
+import type { Fields } from '../events/events.js';
+import { uidOf } from '../events/ids.js';
+import { isTrashable, uidSchema, type Json, type Ref } from '../events/vocabulary.js';
+import { CountVisible, GetRecord } from '../projections/queries.js';
+import type { CatalogueRow, HistoryRow, PurgeRow } from '../storage/read-model/port.js';
+import type { CommandAnswer, HistoryAnswer, List, RecordAnswer } from './answers.js';
+import { Commanding, gone } from './commanding.js';
+import { Listing } from './listing.js';
+import { API_PORTS, type ApiPorts } from './ports.js';
+import { unsupported } from './problem.js';
+import { PAGING, paged, recordQuery } from './query-language.js';
+import { envelopeOf, flag, onlyParameters, parseBody, queryOf, storageWish } from './request.js';
+import {
+  holdSchema,
+  nothingSchema,
+  patchDatasetSchema,
+  patchFileSchema,
+  patchPlainSchema,
+  patchStorageSchema,
+  registerDatasetSchema,
+  registerFileSchema,
+  registerPlainSchema,
+  registerStorageSchema,
+} from './schemas.js';
+import { Uploads } from './uploads.js';
+import { recordWire } from './wire.js';
+
+/** How long a DELETE on a plain record waits for its purge. */
+const PLAIN_WAIT_MS = 5_000;
+
+@Controller('v1')
+export class RecordsController {
+  constructor(
+    @Inject(QueryBus) private readonly queries: QueryBus,
+    @Inject(Commanding) private readonly commanding: Commanding,
+    @Inject(Listing) private readonly listing: Listing,
+    @Inject(Uploads) private readonly uploads: Uploads,
+    @Inject(API_PORTS) private readonly ports: ApiPorts,
+  ) {}
+
+  @Get()
+  async registries(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply) {
+    onlyParameters(queryOf(request), []);
+    const { registries, progress } = this.ports;
+    const counts = await this.queries.execute<CountVisible, Map<string, number>>(new CountVisible());
+    reply.header('Cache-Control', 'no-cache');
+    const items = registries.names.map((name) => ({
+      name,
+      kind: registries.kindOf(name) ?? 'plain',
+      count: counts.get(name) ?? 0,
+      schema: registries.schemaOf(name),
+    }));
+    return { items, next: null, position: String(progress.checkpoint) };
+  }
+
+  @Get(':registry')
+  async list(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<List<RecordAnswer>> {
+    const registry = this.registryOf(request);
+    const query = recordQuery(registry, queryOf(request));
+    return this.listing.page(request, reply, `catalogue/${registry}`, 'catalogue', query, (row) => recordWire(row.record, row.isLatest));
+  }
+
+  @Post(':registry')
+  async register(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<CommandAnswer> {
+    const registry = this.registryOf(request);
+    const query = queryOf(request);
+    onlyParameters(query, ['reason']);
+    if (request.isMultipart()) {
+      if (registry !== 'files') throw unsupported();
+      return this.uploads.receive(request, reply, envelopeOf(request, this.ports.ids, query));
+    }
+    if (request.headers['content-type'] === undefined && request.body === undefined) throw unsupported();
+    const { command, ref } = registering(registry, request.body, envelopeOf(request, this.ports.ids, query));
+    return this.commanding.answer(reply, await this.commanding.send(command, ref));
+  }
+
+  @Get(':registry/:uid')
+  async one(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<RecordAnswer> {
+    const ref = this.refOf(request);
+    onlyParameters(queryOf(request), []);
+    const found = await this.queries.execute<GetRecord, { row: CatalogueRow; purge: PurgeRow | null } | null>(new GetRecord(ref));
+    if (found === null) throw missing(ref);
+    const { row, purge } = found;
+    if (!row.live && purge !== null) {
+      const state = purge.purge.ended === null ? 'is being purged' : 'was purged';
+      throw gone(`This record ${state}. Its history stays at /v1/${ref.registry}/${ref.uid}/history.`, row, purge);
+    }
+    reply.header('ETag', `"${row.record.revision}"`).header('Cache-Control', 'no-cache');
+    reply.header('X-Position', String(this.ports.progress.checkpoint));
+    return recordWire(row.record, row.isLatest);
+  }
+
+  @Patch(':registry/:uid')
+  async update(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<CommandAnswer> {
+    const ref = this.refOf(request);
+    const query = queryOf(request);
+    onlyParameters(query, ['reason']);
+    const patch = patchOf(ref.registry, request.body);
+    const command = new UpdateRecord(ref, envelopeOf(request, this.ports.ids, query), patch);
+    return this.commanding.answer(reply, await this.commanding.send(command, ref));
+  }
+
+  @Delete(':registry/:uid')
+  async remove(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<CommandAnswer> {
+    const ref = this.refOf(request);
+    const query = queryOf(request);
+    onlyParameters(query, ['permanent', 'storage', 'dryRun', 'reason']);
+    const permanent = flag(query, 'permanent');
+    const dryRun = flag(query, 'dryRun') ?? false;
+    const storage = storageWish(query);
+    const envelope = envelopeOf(request, this.ports.ids, query);
+    const plain = !isTrashable(ref.registry);
+    const purges = permanent === true || (plain && permanent === null);
+    const command = purges
+      ? new PurgeRecord(ref, envelope, storage, dryRun)
+      : new TrashRecord(ref, envelope, permanent === false ? false : null, storage, dryRun);
+    const result = await this.commanding.send(command, ref, storage);
+    const asItStands = result.outcome === 'purging' && !result.changed;
+    if (dryRun && !asItStands) {
+      const preview = result.outcome === 'purging' ? await this.commanding.preview(ref, storage) : null;
+      const answer = await this.commanding.answer(reply, result);
+      const record = result.outcome === 'purging' ? null : answer.record;
+      return { ...answer, record, dryRun: true, preview: preview ?? { ...ref, revision: result.record.revision, object: null } };
+    }
+    if (result.outcome !== 'purging') return this.commanding.answer(reply, result);
+    return this.commanding.answerPurge(request, reply, result, plain ? PLAIN_WAIT_MS : 0);
+  }
+
+  @Post(':registry/:uid/restore')
+  async restore(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<CommandAnswer> {
+    const ref = this.refOf(request);
+    const query = queryOf(request);
+    onlyParameters(query, ['reason']);
+    parseBody(nothingSchema, request.body);
+    const command = new RestoreRecord(ref, envelopeOf(request, this.ports.ids, query));
+    return this.commanding.answer(reply, await this.commanding.send(command, ref));
+  }
+
+  @Put(':registry/:uid/hold')
+  async hold(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<CommandAnswer> {
+    const ref = this.refOf(request);
+    const query = queryOf(request);
+    onlyParameters(query, ['reason']);
+    const { reason } = parseBody(holdSchema, request.body);
+    const command = new HoldRecord(ref, envelopeOf(request, this.ports.ids, query, reason));
+    return this.commanding.answer(reply, await this.commanding.send(command, ref));
+  }
+
+  @Delete(':registry/:uid/hold')
+  async release(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<CommandAnswer> {
+    const ref = this.refOf(request);
+    const query = queryOf(request);
+    onlyParameters(query, ['reason']);
+    const command = new ReleaseHold(ref, envelopeOf(request, this.ports.ids, query));
+    return this.commanding.answer(reply, await this.commanding.send(command, ref));
+  }
+
+  @Get(':registry/:uid/history')
+  async history(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<List<HistoryAnswer>> {
+    const ref = this.refOf(request);
+    const query = queryOf(request);
+    onlyParameters(
+      query,
+      PAGING.filter((name) => name !== 'sort'),
+    );
+    const name = `history/${ref.registry}/${ref.uid}`;
+    const where = [
+      { path: 'registry', op: 'eq', value: ref.registry },
+      { path: 'uid', op: 'eq', value: ref.uid },
+    ] as const;
+    const sort = [{ path: 'revision', descending: false }];
+    const page = await this.listing.page(request, reply, name, 'history', paged(name, query, where, sort), (row: HistoryRow) => row);
+    if (page.items.length === 0 && !query.has('cursor')) throw missing(ref);
+    return page;
+  }
+
+  private registryOf(request: FastifyRequest): string {
+    const { registry } = z.object({ registry: z.string() }).parse(request.params);
+    if (this.ports.registries.kindOf(registry) !== null) return registry;
+    throw new NotFound(`There is no registry ${registry}. GET /v1 lists them.`);
+  }
+
+  private refOf(request: FastifyRequest): Ref {
+    const registry = this.registryOf(request);
+    const { uid } = z.object({ uid: z.string() }).parse(request.params);
+    if (uidSchema.safeParse(uid).success) return { registry, uid };
+    throw new NotFound(`There is no record ${registry}/${uid}: a uid has 20 base62 characters.`);
+  }
+}
+
+const missing = ({ registry, uid }: Ref): NotFound => new NotFound(`There is no record ${registry}/${uid}.`);
+
+const registering = (registry: string, body: unknown, envelope: Envelope): { command: object; ref: Ref } => {
+  const ref = { registry, uid: uidOf(envelope.commandId) };
+  if (registry === 'files') {
+    const { path, ...metadata } = parseBody(registerFileSchema, body);
+    return { ref, command: new RegisterFile(ref, envelope, { ...metadata, key: path, keyIsVirtual: false }, path) };
+  }
+  if (registry === 'datasets') {
+    const { visibility, ...fields } = parseBody(registerDatasetSchema, body);
+    return { ref, command: new RegisterRecord(ref, envelope, { kind: 'dataset', ...fields }, visibility, null) };
+  }
+  const fields: Fields =
+    registry === 'storages'
+      ? { kind: 'plain', ...parseBody(registerStorageSchema, body), place: null }
+      : { kind: 'plain', ...parseBody(registerPlainSchema, body), place: null };
+  return { ref, command: new RegisterRecord(ref, envelope, fields, 1, null) };
+};
+
+const patchOf = (registry: string, body: unknown): Record<string, Json> => {
+  const schema =
+    registry === 'files' ? patchFileSchema : registry === 'datasets' ? patchDatasetSchema : registry === 'storages' ? patchStorageSchema : patchPlainSchema;
+  const patch: Record<string, Json> = {};
+  for (const [name, value] of Object.entries(parseBody<Record<string, Json | undefined>>(schema, body))) {
+    if (value !== undefined) patch[name] = value;
+  }
+  return patch;
+};

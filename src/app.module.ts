@@ -1,0 +1,41 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { CqrsModule } from '@nestjs/cqrs';
+import { Commanding } from './api/commanding.js';
+import { FilesController } from './api/files.controller.js';
+import { HealthController } from './api/health.controller.js';
+import { Listing } from './api/listing.js';
+import { OperationsController } from './api/operations.controller.js';
+import { API_PORTS, type ApiPorts } from './api/ports.js';
+import { PurgesController } from './api/purges.controller.js';
+import { RecordsController } from './api/records.controller.js';
+import { TrashController } from './api/trash.controller.js';
+import { Uploads } from './api/uploads.js';
+import { FILE_HANDLERS } from './commands/file.handlers.js';
+import { OPERATION_HANDLERS } from './commands/operation.handlers.js';
+import { COMMAND_PORTS, type CommandPorts } from './commands/ports.js';
+import { RECORD_HANDLERS } from './commands/record.handlers.js';
+import { QUERY_HANDLERS, QUERY_PORTS, type QueryPorts } from './projections/query.handlers.js';
+
+/** The rooms of the service, put together around the ports that it was opened with. Of `@nestjs/cqrs` only the two buses are used. */
+@Module({})
+export class AppModule {
+  static with(commands: CommandPorts, queries: QueryPorts, api: ApiPorts): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [CqrsModule.forRoot()],
+      controllers: [TrashController, PurgesController, OperationsController, FilesController, RecordsController, HealthController],
+      providers: [
+        { provide: COMMAND_PORTS, useValue: commands },
+        { provide: QUERY_PORTS, useValue: queries },
+        { provide: API_PORTS, useValue: api },
+        Commanding,
+        Listing,
+        Uploads,
+        ...RECORD_HANDLERS,
+        ...FILE_HANDLERS,
+        ...OPERATION_HANDLERS,
+        ...QUERY_HANDLERS,
+      ],
+    };
+  }
+}

@@ -1,0 +1,60 @@
+import type { FileFields } from '../events/events.js';
+import { VISIBLE, TRASHED } from '../events/vocabulary.js';
+import type { ObjectStore } from '../storage/object-store/port.js';
+import type { CatalogueRow, ReadModel } from '../storage/read-model/port.js';
+import { listing, type Content } from './content.js';
+
+export interface Same {
+  /** The first visible record with that content in that storage. */
+  readonly visible: CatalogueRow | null;
+  /** Those that lie in the trash. */
+  readonly trashed: readonly CatalogueRow[];
+}
+
+/** The live records with this very content in this storage: equal hash, type and size and, for a folder, the same relative paths. */
+export const sameContent = async (
+  model: ReadModel,
+  store: ObjectStore,
+  storage: string,
+  content: Content,
+  folder: string | null,
+): Promise<Same> => {
+  const rows = await model.find('catalogue', {
+    where: [
+      { path: 'record.fields.hash', op: 'eq', value: content.hash },
+      { path: 'record.fields.hashType', op: 'eq', value: content.hashType },
+      { path: 'record.fields.size', op: 'eq', value: content.size },
+      { path: 'record.fields.storage', op: 'eq', value: storage },
+      { path: 'live', op: 'eq', value: true },
+    ],
+    sort: [
+      { path: 'record.createdAt', descending: false },
+      { path: 'uid', descending: false },
+    ],
+    after: null,
+    limit: 100,
+  });
+  const same: CatalogueRow[] = [];
+  const paths = folder === null ? null : await relativePaths(store, folder);
+  for (const row of rows) {
+    const { fields } = row.record;
+    if (fields.kind !== 'file') continue;
+    if (paths === null || (await relativePaths(store, fields.path)) === paths) same.push(row);
+  }
+  return {
+    visible: same.find(({ record }) => record.visibility === VISIBLE) ?? null,
+    trashed: same.filter(({ record }) => record.visibility === TRASHED),
+  };
+};
+
+const relativePaths = async (store: ObjectStore, folder: string): Promise<string> =>
+  JSON.stringify((await listing(store, folder)).map(({ path }) => path.slice(folder.length)));
+
+/** The caller's metadata that an existing record does not carry: it is left as it is. */
+export const notTaken = (existing: FileFields, wanted: Partial<FileFields>): string[] =>
+  (['key', 'keyIsVirtual', 'accessor', 'description', 'version', 'initialVersion', 'labels', 'run', 'transform'] as const).filter(
+    (name) => JSON.stringify(wanted[name] ?? null) !== JSON.stringify(existing[name]) && !isDefault(name, wanted[name]),
+  );
+
+const isDefault = (name: keyof FileFields, value: unknown): boolean =>
+  value === null || value === undefined || name === 'keyIsVirtual' || (Array.isArray(value) && value.length === 0);

@@ -1,0 +1,204 @@
+import { decode, digestOf, encode, streamOf, Unreadable } from '../events/codec.js';
+import { EVENTS, isRecordEvent, type LetheEvent, type Metadata, type Recorded, type RecordEvent } from '../events/events.js';
+import { eventIdOf } from '../events/ids.js';
+import { evolve, fold, type RecordState } from '../events/record.js';
+import type { Ref } from '../events/vocabulary.js';
+import type { Clock } from '../ports.js';
+import { OutcomeUnknown, RevisionConflict } from '../storage/errors.js';
+import type { Appended, EventStore, NewEvent, StoredEvent } from '../storage/event-store/port.js';
+import type { Envelope } from './commands.js';
+import { Conflict, IdempotencyMismatch, NotFound, RevisionChanged } from './refusals.js';
+
+/** How often a lost race is decided anew, and a lost answer asked for again. */
+const ATTEMPTS = 5;
+
+export interface Journal {
+  readonly store: EventStore;
+  readonly prefix: string;
+  readonly clock: Clock;
+  /** Called with each position that this process appended: its queries wait for it. */
+  readonly appended: (position: bigint) => void;
+}
+
+/** A record's stream as it was read. */
+export interface Stream {
+  readonly stored: readonly StoredEvent[];
+  readonly recorded: readonly Recorded<RecordEvent>[];
+  readonly record: RecordState | null;
+}
+
+export interface Executed {
+  readonly before: RecordState | null;
+  readonly record: RecordState;
+  /** What this command appended, now or when it first came; empty where it changed nothing. */
+  readonly events: readonly Recorded<RecordEvent>[];
+  /** It had been carried out before: this is the answer of then. */
+  readonly replayed: boolean;
+}
+
+/**
+ * @throws Unreadable for an event of a type that this version does not know: nothing is decided on half a history
+ */
+export const readRecord = async (journal: Journal, ref: Ref): Promise<Stream> => {
+  const stored = await journal.store.readStream(streamOf(journal.prefix, ref.registry, ref.uid));
+  const recorded = stored.map((event) => {
+    const known = decode(journal.prefix, event);
+    if (known !== null && isRecordEvent(known)) return known;
+    throw new Unreadable(`${event.stream} holds a ${event.type}, which this version does not know: upgrade Lethe`);
+  });
+  return { stored, recorded, record: fold(recorded) };
+};
+
+/**
+ * The one way to write: read the stream, recognise a repeat, decide, append at the revision that was read. A lost race is decided
+ * anew; an unknown outcome is repeated with the same ids, which cannot double it.
+ *
+ * @param decide gets the record (null where the stream has none) and answers events; it may throw a Refusal
+ * @throws NotFound where there is no record and `decide` was not made for that; RevisionChanged, Conflict, IdempotencyMismatch
+ */
+export const execute = async (
+  journal: Journal,
+  ref: Ref,
+  envelope: Envelope,
+  decide: (record: RecordState) => RecordEvent[] | Promise<RecordEvent[]>,
+): Promise<Executed> =>
+  attempt(journal, ref, envelope, (record) => {
+    if (record === null) throw missing(ref);
+    return decide(record);
+  });
+
+const missing = ({ registry, uid }: Ref): NotFound => new NotFound(`There is no record ${registry}/${uid}.`);
+
+/** As `execute`, but appends nothing: what the command would come to now, or its refusal. */
+export const consider = async (
+  journal: Journal,
+  ref: Ref,
+  envelope: Envelope,
+  decide: (record: RecordState) => RecordEvent[] | Promise<RecordEvent[]>,
+): Promise<Executed> => {
+  const { record, stored, recorded } = await readRecord(journal, ref);
+  if (record === null) throw missing(ref);
+  const events = await decide(record);
+  const sealed = seal(journal.clock, lastOf({ stored, recorded, record }), envelope, events);
+  const would = sealed.map(({ event, meta, form }) => ({ event, meta, id: form.id, ...ref, revision: record.revision, position: record.position }));
+  return { before: record, record, events: would, replayed: false };
+};
+
+/** As `execute`, for a command that makes a new record. */
+export const executeNew = async (
+  journal: Journal,
+  ref: Ref,
+  envelope: Envelope,
+  decide: (record: RecordState | null) => RecordEvent[] | Promise<RecordEvent[]>,
+): Promise<Executed> => attempt(journal, ref, envelope, decide);
+
+const attempt = async (
+  journal: Journal,
+  ref: Ref,
+  envelope: Envelope,
+  decide: (record: RecordState | null) => RecordEvent[] | Promise<RecordEvent[]>,
+): Promise<Executed> => {
+  for (let tries = 0; tries < ATTEMPTS; tries += 1) {
+    const stream = await readRecord(journal, ref);
+    const repeat = findRepeat(stream, envelope);
+    if (repeat !== null) return repeat;
+    const before = stream.record;
+    const events = await decide(before);
+    if (events.length === 0) {
+      if (before === null) throw new Error(`a command on ${ref.registry}/${ref.uid} decided nothing of no record`);
+      return { before, record: before, events: [], replayed: false };
+    }
+    try {
+      return { before, ...(await append(journal, ref, stream, envelope, events)), replayed: false };
+    } catch (error) {
+      if (!(error instanceof RevisionConflict)) throw error;
+      if (envelope.ifMatch !== null) throw new RevisionChanged(envelope.ifMatch, error.actual);
+    }
+  }
+  throw new Conflict(`Others changed ${ref.registry}/${ref.uid} ${ATTEMPTS} times in a row. Try again.`);
+};
+
+/** @returns what a command that was carried out before answered then; null where it never was */
+export const findRepeat = ({ recorded }: Stream, { commandId, hash }: Envelope): Executed | null => {
+  const first = recorded.findIndex(({ meta }) => meta.commandId === commandId);
+  if (first < 0) return null;
+  if (recorded[first]?.id !== eventIdOf(commandId, hash, 0)) throw new IdempotencyMismatch();
+  const last = recorded.findLastIndex(({ meta }) => meta.commandId === commandId);
+  const record = fold(recorded.slice(0, last + 1));
+  if (record === null) return null;
+  return { before: fold(recorded.slice(0, first)), record, events: recorded.slice(first, last + 1), replayed: true };
+};
+
+const append = async (
+  journal: Journal,
+  ref: Ref,
+  stream: Stream,
+  envelope: Envelope,
+  events: readonly RecordEvent[],
+): Promise<{ record: RecordState; events: Recorded<RecordEvent>[] }> => {
+  const revision = stream.stored.length - 1;
+  const written = seal(journal.clock, lastOf(stream), envelope, events);
+  const { position } = await appendSurely(journal, streamOf(journal.prefix, ref.registry, ref.uid), revision, written.map(({ form }) => form));
+  journal.appended(position);
+  const recorded = written.map(({ form, event, meta }, index) => ({
+    event,
+    meta,
+    id: form.id,
+    registry: ref.registry,
+    uid: ref.uid,
+    revision: revision + 1 + index,
+    // Only the last event's position is known; the others of one append are told by the log alone.
+    position: Number(position),
+  }));
+  const record = recorded.reduce<RecordState | null>(evolve, stream.record);
+  if (record === null) throw new Error(`an append to ${ref.registry}/${ref.uid} left no record`);
+  return { record, events: recorded };
+};
+
+interface Last {
+  readonly stored: StoredEvent;
+  readonly meta: Metadata;
+}
+
+const lastOf = ({ stored, recorded }: Stream): Last | null => {
+  const [last, known] = [stored.at(-1), recorded.at(-1)];
+  return last === undefined || known === undefined ? null : { stored: last, meta: known.meta };
+};
+
+interface Sealed<E extends LetheEvent> {
+  readonly form: NewEvent;
+  readonly event: E;
+  readonly meta: Metadata;
+}
+
+/** Events as they go into the log: with their ids, their time, and the digest of the one before. */
+export const seal = <E extends LetheEvent>(
+  clock: Clock,
+  last: Last | null,
+  { commandId, hash, actor, reason, correlationId }: Envelope,
+  events: readonly E[],
+): Sealed<E>[] => {
+  const now = clock.now().toISOString();
+  const at = last !== null && now < last.meta.at ? last.meta.at : now;
+  let previous = last === null ? null : digestOf(last.stored, last.meta);
+  return events.map((event, index) => {
+    const meta: Metadata = { version: EVENTS[event.type].version, actor, reason, commandId, commandHash: hash, correlationId, at, previous };
+    const form = encode(eventIdOf(commandId, hash, index), event, meta);
+    previous = digestOf(form, meta);
+    return { form, event, meta };
+  });
+};
+
+/** Repeats an append whose outcome is unknown. Once one was, only an answer settles it: a later failure leaves it unknown. */
+export const appendSurely = async (journal: Journal, stream: string, revision: number, events: readonly NewEvent[]): Promise<Appended> => {
+  let unknown: OutcomeUnknown | null = null;
+  for (let tries = 0; tries < ATTEMPTS; tries += 1) {
+    try {
+      return await journal.store.append(stream, revision, events);
+    } catch (error) {
+      if (error instanceof OutcomeUnknown) unknown = error;
+      else if (unknown === null || error instanceof RevisionConflict) throw error;
+    }
+  }
+  throw unknown ?? new OutcomeUnknown(`no answer to an append to ${stream}`);
+};

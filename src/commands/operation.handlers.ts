@@ -1,0 +1,80 @@
+import { Inject } from '@nestjs/common';
+import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { decode, streamOf } from '../events/codec.js';
+import type { OperationEvent, Recorded } from '../events/events.js';
+import { eventIdOf, uidOf } from '../events/ids.js';
+import type { Json } from '../events/vocabulary.js';
+import type { Envelope } from './commands.js';
+import { appendSurely, seal, type Journal } from './execute.js';
+import { COMMAND_PORTS, type CommandPorts } from './ports.js';
+import { IdempotencyMismatch } from './refusals.js';
+
+/** Starts long work on everything that is in the trash now and meets the criteria. */
+export class EmptyTrash {
+  constructor(
+    readonly envelope: Envelope,
+    readonly criteria: Readonly<Record<string, Json>>,
+    readonly total: { readonly records: number; readonly bytes: number },
+    readonly position: string,
+  ) {}
+}
+
+export class CompleteOperation {
+  constructor(
+    readonly id: string,
+    readonly envelope: Envelope,
+    readonly purged: number,
+    readonly skippedCount: number,
+    readonly skipped: readonly { readonly registry: string; readonly uid: string; readonly code: string }[],
+  ) {}
+}
+
+export interface Started {
+  readonly id: string;
+  readonly position: bigint;
+  readonly replayed: boolean;
+}
+
+@CommandHandler(EmptyTrash)
+export class EmptyTrashHandler implements ICommandHandler<EmptyTrash, Started> {
+  constructor(@Inject(COMMAND_PORTS) private readonly ports: CommandPorts) {}
+
+  async execute({ envelope, criteria, total, position }: EmptyTrash): Promise<Started> {
+    const { journal } = this.ports;
+    const id = uidOf(envelope.commandId);
+    const [first] = await readOperation(journal, id);
+    if (first !== undefined) {
+      if (first.id !== eventIdOf(envelope.commandId, envelope.hash, 0)) throw new IdempotencyMismatch();
+      return { id, position: BigInt(first.position), replayed: true };
+    }
+    const event: OperationEvent = { type: 'OperationStarted', kind: 'empty-trash', criteria, position, total };
+    const sealed = seal(journal.clock, null, envelope, [event]);
+    const appended = await appendSurely(journal, streamOf(journal.prefix, 'operations', id), -1, sealed.map(({ form }) => form));
+    journal.appended(appended.position);
+    return { id, position: appended.position, replayed: false };
+  }
+}
+
+@CommandHandler(CompleteOperation)
+export class CompleteOperationHandler implements ICommandHandler<CompleteOperation, void> {
+  constructor(@Inject(COMMAND_PORTS) private readonly ports: CommandPorts) {}
+
+  async execute({ id, envelope, purged, skippedCount, skipped }: CompleteOperation): Promise<void> {
+    const { journal } = this.ports;
+    const stream = streamOf(journal.prefix, 'operations', id);
+    const [stored, second] = await journal.store.readStream(stream);
+    const [started] = await readOperation(journal, id);
+    if (stored === undefined || started === undefined || second !== undefined) return;
+    const event: OperationEvent = { type: 'OperationCompleted', purged, skippedCount, skipped: [...skipped] };
+    const sealed = seal(journal.clock, { stored, meta: started.meta }, envelope, [event]);
+    const { position } = await appendSurely(journal, stream, 0, sealed.map(({ form }) => form));
+    journal.appended(position);
+  }
+}
+
+const readOperation = async (journal: Journal, id: string): Promise<Recorded[]> => {
+  const stored = await journal.store.readStream(streamOf(journal.prefix, 'operations', id));
+  return stored.map((event) => decode(journal.prefix, event)).filter((recorded) => recorded !== null);
+};
+
+export const OPERATION_HANDLERS = [EmptyTrashHandler, CompleteOperationHandler];

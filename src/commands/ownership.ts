@@ -1,0 +1,106 @@
+import { z } from 'zod';
+import { decode, encode, streamOf } from '../events/codec.js';
+import { sha256 } from '../events/ids.js';
+import { Corrupt, RevisionConflict } from '../storage/errors.js';
+import type { ObjectStore, ObjectStores } from '../storage/object-store/port.js';
+import type { Ids } from '../ports.js';
+import type { Journal } from './execute.js';
+import { StoreUnavailable } from './refusals.js';
+import { storeOf, type Storage } from './storages.js';
+
+const OWNER = '.lethe/owner';
+const ownerSchema = z.object({ instance: z.uuid(), position: z.string().regex(/^\d+$/) });
+
+/**
+ * Who may write to and delete from a storage: the log whose instance id lies in it, and only one that is not behind what that log had
+ * reached, as a restored backup is. Everyone else may read.
+ */
+export class Ownership {
+  private readonly owned = new Set<string>();
+
+  constructor(
+    private readonly journal: Journal,
+    private readonly stores: ObjectStores,
+    private readonly instance: string,
+  ) {}
+
+  /**
+   * @throws StoreUnavailable where the storage belongs to another log, or this one is behind
+   */
+  async assertOwned(storage: Storage): Promise<ObjectStore> {
+    const store = await storeOf(this.stores, storage);
+    if (this.owned.has(storage.uid)) return store;
+    const head = await this.journal.store.head();
+    const owner = await readOwner(store);
+    if (owner !== null && owner.instance !== this.instance) {
+      throw new StoreUnavailable(
+        `The storage ${storage.facts.name} belongs to another log (instance ${owner.instance}; this one is ${this.instance}). ` +
+          'Nothing is stored in or deleted from it here.',
+      );
+    }
+    if (owner !== null && BigInt(owner.position) > head) {
+      throw new StoreUnavailable(
+        `The storage ${storage.facts.name} has seen position ${owner.position} of this log, which ends at ${head}: the log was restored from a ` +
+          'backup and does not know what came after. Restore a newer one.',
+      );
+    }
+    await this.write(store, head);
+    this.owned.add(storage.uid);
+    return store;
+  }
+
+  /** Notes in every storage that was used how far the log has come. */
+  async note(storages: readonly Storage[]): Promise<void> {
+    const head = await this.journal.store.head();
+    for (const storage of storages) {
+      if (this.owned.has(storage.uid)) await this.write(await storeOf(this.stores, storage), head);
+    }
+  }
+
+  private async write(store: ObjectStore, head: bigint): Promise<void> {
+    await store.replace(OWNER, `${JSON.stringify({ instance: this.instance, position: String(head) })}\n`);
+  }
+}
+
+const readOwner = async (store: ObjectStore): Promise<z.infer<typeof ownerSchema> | null> => {
+  const found = await store.get(OWNER);
+  if (found === null) return null;
+  const chunks: Buffer[] = [];
+  for await (const chunk of found.body) chunks.push(Buffer.from(chunk));
+  try {
+    return ownerSchema.parse(JSON.parse(Buffer.concat(chunks).toString('utf8')));
+  } catch (cause) {
+    throw new Corrupt(`${OWNER} does not say whose the storage is. If it is this service's, remove that file.`, { cause });
+  }
+};
+
+/** The id of this log, made with its first event. */
+export const ensureInstance = async (journal: Journal, ids: Ids): Promise<string> => {
+  const stream = streamOf(journal.prefix, 'log', 'instance');
+  const [first] = await journal.store.readStream(stream);
+  if (first !== undefined) {
+    const recorded = decode(journal.prefix, first);
+    if (recorded?.event.type !== 'InstanceCreated') throw new Corrupt(`${stream} does not begin with InstanceCreated`);
+    return recorded.event.instance;
+  }
+  const commandId = ids.uuid();
+  const meta = {
+    version: 1,
+    actor: 'system:configuration',
+    reason: null,
+    commandId,
+    commandHash: sha256(commandId),
+    correlationId: commandId,
+    at: journal.clock.now().toISOString(),
+    previous: null,
+  };
+  try {
+    const instance = ids.uuid();
+    const { position } = await journal.store.append(stream, -1, [encode(commandId, { type: 'InstanceCreated', instance }, meta)]);
+    journal.appended(position);
+    return instance;
+  } catch (error) {
+    if (error instanceof RevisionConflict) return ensureInstance(journal, ids);
+    throw error;
+  }
+};

@@ -1,0 +1,136 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { isAbsolute, join, resolve } from 'node:path';
+import { z } from 'zod';
+import { jsonSchema } from './events/vocabulary.js';
+
+/** A setting that cannot stand: it stops the start with its name and what it takes. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+const fileSchema = z.strictObject({
+  registries: z.record(z.string(), z.strictObject({ schema: z.record(z.string(), jsonSchema).optional() })).default({}),
+  storages: z
+    .array(
+      z.strictObject({
+        name: z.string().min(1).max(100),
+        root: z.string(),
+        managed: z.boolean().default(true),
+      }),
+    )
+    .default([]),
+  /** How the purge saga tries again before it parks a purge for a person. */
+  purges: z
+    .strictObject({
+      attempts: z.int().min(1).max(100).default(10),
+      firstWaitMs: z.int().min(1).default(1_000),
+      maxWaitMs: z.int().min(1).default(5 * 60_000),
+    })
+    .prefault({}),
+});
+
+export interface Config {
+  readonly host: string;
+  readonly port: number;
+  readonly data: string;
+  readonly streamPrefix: string;
+  readonly logLevel: string;
+  /** The storage `default` first. */
+  readonly storages: readonly { readonly name: string; readonly root: string; readonly managed: boolean }[];
+  readonly registries: z.infer<typeof fileSchema>['registries'];
+  readonly purges: z.infer<typeof fileSchema>['purges'];
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Reads the configuration from the environment and, where there is one, the JSON file.
+ * @throws ConfigError naming the variable or the field
+ */
+export const readConfig = (env: Environment): Config => {
+  const data = resolve(env['LETHE_DATA'] ?? './lethe-data');
+  const file = readFile(env, data);
+  const storages = [{ name: 'default', root: objectStore(env), managed: true }, ...file.storages.map((storage) => ({ ...storage, root: root(storage) }))];
+  const names = storages.map(({ name }) => name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) throw new ConfigError(`storages: the name ${twice} comes twice (default is the storage of LETHE_OBJECT_STORE)`);
+  only(env, 'LETHE_EVENT_STORE', 'embedded:');
+  only(env, 'LETHE_READ_MODEL', 'embedded:');
+  if (env['LETHE_TRASH_DAYS'] !== undefined) throw new ConfigError('LETHE_TRASH_DAYS: retention is not part of this version yet; leave it unset');
+  if (env['LETHE_ROLES'] !== undefined && env['LETHE_ROLES'] !== 'api,worker') throw new ConfigError('LETHE_ROLES: takes api,worker with the embedded stores');
+  return {
+    host: host(env),
+    port: port(env),
+    data,
+    streamPrefix: prefix(env),
+    logLevel: level(env),
+    storages,
+    registries: file.registries,
+    purges: file.purges,
+  };
+};
+
+const readFile = (env: Environment, data: string): z.infer<typeof fileSchema> => {
+  const named = env['LETHE_CONFIG'];
+  const path = named ?? join(data, 'lethe.json');
+  if (!existsSync(path)) {
+    if (named !== undefined) throw new ConfigError(`LETHE_CONFIG: there is no file ${path}`);
+    return fileSchema.parse({});
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    throw new ConfigError(`${path} is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`);
+  }
+  const parsed = fileSchema.safeParse(json);
+  if (!parsed.success) throw new ConfigError(`${path}: ${z.prettifyError(parsed.error)}`);
+  return parsed.data;
+};
+
+const only = (env: Environment, name: string, value: string): void => {
+  const given = env[name];
+  if (given !== undefined && given !== value) throw new ConfigError(`${name}: takes ${value} in this version, got '${redact(given)}'`);
+};
+
+/** `file:` is the folder `objects` of the data folder, wherever that lies. */
+const objectStore = (env: Environment): string => {
+  const given = env['LETHE_OBJECT_STORE'] ?? 'file:';
+  if (given === 'file:' || (given.startsWith('file:') && isAbsolute(given.slice(5)))) return given;
+  throw new ConfigError(`LETHE_OBJECT_STORE: takes file: or file:/an/absolute/folder in this version, got '${redact(given)}'`);
+};
+
+const root = ({ name, root: given }: { name: string; root: string }): string => {
+  if (given.startsWith('file:') && isAbsolute(given.slice(5))) return given;
+  throw new ConfigError(`storages: the root of ${name} must be file:/an/absolute/folder in this version, got '${redact(given)}'`);
+};
+
+/** Without keys for callers (they come with a later version) the service listens on this machine alone. */
+const host = (env: Environment): string => {
+  const given = env['LETHE_HOST'] ?? '127.0.0.1';
+  if (['127.0.0.1', '::1', 'localhost'].includes(given)) return given;
+  throw new ConfigError(`LETHE_HOST: without API keys it takes a loopback address (127.0.0.1, ::1, localhost), got '${given}'`);
+};
+
+const port = (env: Environment): number => {
+  const given = env['LETHE_PORT'] ?? '4270';
+  if (/^\d{1,5}$/.test(given) && Number(given) <= 65_535) return Number(given);
+  throw new ConfigError(`LETHE_PORT: takes a port from 0 (any free one) to 65535, got '${given}'`);
+};
+
+const prefix = (env: Environment): string => {
+  const given = env['LETHE_STREAM_PREFIX'] ?? 'lethe.';
+  if (/^[A-Za-z][A-Za-z0-9_.]{0,39}$/.test(given)) return given;
+  throw new ConfigError(`LETHE_STREAM_PREFIX: takes 1 to 40 letters, digits, _ and ., beginning with a letter; got '${given}'`);
+};
+
+const LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'];
+
+const level = (env: Environment): string => {
+  const given = env['LETHE_LOG_LEVEL'] ?? 'info';
+  if (LEVELS.includes(given)) return given;
+  throw new ConfigError(`LETHE_LOG_LEVEL: takes one of ${LEVELS.join(', ')}, got '${given}'`);
+};
+
+/** An address without what may be a secret in it. */
+const redact = (address: string): string => address.replace(/\/\/[^@/]*@/, '//…@');

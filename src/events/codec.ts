@@ -1,0 +1,90 @@
+import { z } from 'zod';
+import { EVENTS, metadataSchema, type EventType, type LetheEvent, type Metadata, type Recorded } from './events.js';
+import { sha256 } from './ids.js';
+
+/** An event as a store holds it. The event store's port has the same shape. */
+export interface StoredForm {
+  readonly id: string;
+  readonly type: string;
+  readonly data: string;
+  readonly metadata: string;
+}
+
+interface Placed extends StoredForm {
+  readonly stream: string;
+  readonly revision: number;
+  readonly position: bigint;
+}
+
+/** A stored event that does not read as what this version of Lethe writes, or once wrote. */
+export class Unreadable extends Error {
+  override readonly name = 'Unreadable';
+}
+
+/**
+ * From an event's older version to the next one, by type: `{ RecordTrashed: [v1 → v2, v2 → v3] }`.
+ * Empty while every event is at its first version.
+ */
+type Upcaster = (data: Record<string, unknown>) => Record<string, unknown>;
+const UPCASTERS: Partial<Record<EventType, readonly Upcaster[]>> = {};
+
+const isKnown = (type: string): type is EventType => Object.hasOwn(EVENTS, type);
+
+export const streamOf = (prefix: string, registry: string, uid: string): string => `${prefix}${registry}-${uid}`;
+
+const addressOf = (prefix: string, stream: string): { registry: string; uid: string } => {
+  const dash = stream.indexOf('-', prefix.length);
+  if (!stream.startsWith(prefix) || dash < 0) throw new Unreadable(`stream ${stream} is not named ${prefix}<registry>-<uid>`);
+  return { registry: stream.slice(prefix.length, dash), uid: stream.slice(dash + 1) };
+};
+
+export const encode = (id: string, event: LetheEvent, meta: Metadata): StoredForm => {
+  const { type, ...data } = event;
+  return { id, type, data: JSON.stringify(data), metadata: JSON.stringify(meta) };
+};
+
+/**
+ * @param upcasters for tests of this mechanism; everyone else takes those of this version
+ * @returns null for a type that this version does not know: whoever follows the log skips and counts it
+ * @throws Unreadable for an event of a known type that cannot be read
+ */
+export const decode = (prefix: string, stored: Placed, upcasters = UPCASTERS): Recorded | null => {
+  if (!isKnown(stored.type)) return null;
+  const where = `event ${stored.position} (${stored.type} of ${stored.stream})`;
+  const known = EVENTS[stored.type];
+  const { registry, uid } = addressOf(prefix, stored.stream);
+  const meta = parse(metadataSchema, parseJson(stored.metadata, where), where);
+  if (meta.version > known.version) {
+    throw new Unreadable(`${where} has version ${meta.version}, this is Lethe with version ${known.version}: upgrade Lethe`);
+  }
+  let data = parse(objectSchema, parseJson(stored.data, where), where);
+  for (const upcast of upcasters[stored.type]?.slice(meta.version - 1) ?? []) data = upcast(data);
+  const schema: z.ZodType<LetheEvent> = known.schema;
+  const event = parse(schema, { ...data, type: stored.type }, where);
+  return { event, meta, id: stored.id, registry, uid, revision: stored.revision, position: Number(stored.position) };
+};
+
+/**
+ * What the stream's next event carries as `previous`. It covers all that an export holds of the event but its position, so that an
+ * exported log proves itself wherever it is read. (The command's hash is bound by the id, which derives from it.)
+ */
+export const digestOf = ({ id, type, data }: StoredForm, meta: Metadata): string => {
+  const { version, at, actor, reason, commandId, correlationId, previous } = meta;
+  return sha256(JSON.stringify([id, type, version, at, actor, reason, commandId, correlationId, previous, data]));
+};
+
+const objectSchema = z.record(z.string(), z.unknown());
+
+const parseJson = (text: string, where: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new Unreadable(`${where} is not JSON`, { cause });
+  }
+};
+
+const parse = <T>(schema: z.ZodType<T>, value: unknown, where: string): T => {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  throw new Unreadable(`${where} cannot be read: ${z.prettifyError(result.error)}`);
+};

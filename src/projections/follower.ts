@@ -1,0 +1,125 @@
+import { decode } from '../events/codec.js';
+import type { Recorded } from '../events/events.js';
+import type { Clock, Log, Random } from '../ports.js';
+import { CheckpointMoved } from '../storage/errors.js';
+import type { EventStore, Position, StoredEvent } from '../storage/event-store/port.js';
+import type { ReadModel } from '../storage/read-model/port.js';
+import { project } from './project.js';
+
+/** Behind the head by more than this many events at the start, the model is loaded without the indexes that only queries need. */
+const LOAD_FROM = 5_000;
+const BATCH = 1_000;
+const BACKOFF_MS = { first: 50, last: 5_000 };
+
+export interface FollowerPorts {
+  readonly events: EventStore;
+  readonly prefix: string;
+  readonly model: ReadModel;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+export interface FollowerStatus {
+  readonly checkpoint: Position;
+  /** Events of types that this version does not know, since the start. */
+  readonly skipped: number;
+  /** What stopped it, or keeps it from moving; null while all is well. */
+  readonly error: string | null;
+  /** Set where no retry can help: a person must act. */
+  readonly halted: boolean;
+}
+
+/**
+ * Carries the log into the read model, in order, and goes on by itself after any fault. What it does is safe to do twice: the model
+ * takes a batch only from the checkpoint that it was made for. An event that cannot be applied halts it: no silent gap.
+ */
+export class Follower {
+  private status: FollowerStatus = { checkpoint: 0n, skipped: 0, error: null, halted: false };
+
+  constructor(
+    private readonly ports: FollowerPorts,
+    private readonly onStatus: (status: FollowerStatus) => void,
+  ) {}
+
+  async run(signal: AbortSignal): Promise<void> {
+    for (let failures = 0; !signal.aborted; ) {
+      try {
+        await this.follow(signal, () => {
+          failures = 0;
+        });
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        if (error instanceof CheckpointMoved) continue;
+        if (!isPassing(error)) return this.halt(error);
+        failures += 1;
+        this.say({ error: messageOf(error) });
+        const wait = Math.min(BACKOFF_MS.first * 2 ** failures, BACKOFF_MS.last) * (0.5 + this.ports.random.next() / 2);
+        this.ports.log.warn({ error: messageOf(error), waitMs: Math.round(wait) }, 'the projection stopped and will go on');
+        await this.ports.clock.sleep(wait, signal).catch(() => undefined);
+      }
+    }
+  }
+
+  private async follow(signal: AbortSignal, moved: () => void): Promise<void> {
+    const { events, model } = this.ports;
+    let checkpoint = await model.checkpoint();
+    const head = await events.head();
+    if (checkpoint > head) {
+      throw new BeyondHead(checkpoint, head);
+    }
+    this.say({ checkpoint, error: null });
+    if (head - checkpoint > LOAD_FROM) {
+      await model.beginLoad();
+      for await (const batch of events.readAll(checkpoint, { batchSize: BATCH, signal })) {
+        checkpoint = await this.apply(batch, checkpoint);
+        if (signal.aborted) return;
+      }
+    }
+    await model.endLoad();
+    this.say({ checkpoint });
+    for await (const batch of events.subscribe(checkpoint, { batchSize: BATCH, signal })) {
+      checkpoint = await this.apply(batch, checkpoint);
+      moved();
+    }
+  }
+
+  private async apply(batch: readonly StoredEvent[], from: Position): Promise<Position> {
+    const to = batch.at(-1)?.position ?? from;
+    const known: Recorded[] = [];
+    for (const stored of batch) {
+      const recorded = decode(this.ports.prefix, stored);
+      if (recorded !== null) known.push(recorded);
+    }
+    await this.ports.model.apply(await project(this.ports.model, known), from, to);
+    this.say({ checkpoint: to, skipped: this.status.skipped + batch.length - known.length, error: null });
+    return to;
+  }
+
+  private halt(error: unknown): void {
+    this.ports.log.error({ error: messageOf(error) }, 'the projection halted: it cannot go on without a person');
+    this.say({ error: messageOf(error), halted: true });
+  }
+
+  private say(change: Partial<FollowerStatus>): void {
+    this.status = { ...this.status, ...change };
+    this.onStatus(this.status);
+  }
+}
+
+class BeyondHead extends Error {
+  override readonly name = 'BeyondHead';
+  constructor(checkpoint: Position, head: Position) {
+    super(
+      `The read model stands at position ${checkpoint}, beyond the log's head ${head}: the log was restored from a backup, or is another one. ` +
+        'Restore the log that belongs to it, or throw the read model away so that it is built again.',
+    );
+  }
+}
+
+/** Faults of a store pass; an event that cannot be read, a defect, or a log that lost its end does not. */
+const isPassing = (error: unknown): boolean =>
+  error instanceof Error && ['Unavailable', 'OutcomeUnknown', 'Full'].includes(error.name);
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

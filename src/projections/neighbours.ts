@@ -1,0 +1,109 @@
+import type { FileFields } from '../events/events.js';
+import { storageFacts, type StorageFacts } from '../events/storage-data.js';
+import { sameRef, type Ref } from '../events/vocabulary.js';
+import type { CatalogueRow, Condition, PurgeRow, ReadModel } from '../storage/read-model/port.js';
+import { spanIn, type Span } from './overlap.js';
+
+/** The most rows that one question to the model brings; more than a batch can change, so that a batch's own changes cannot hide the rest. */
+const MANY = 1001;
+
+const byUid = [
+  { path: 'registry', descending: false },
+  { path: 'uid', descending: false },
+];
+
+/** The live records that point at `target`, at most `limit`. */
+export const pointingAt = async (model: ReadModel, target: Ref, limit = MANY): Promise<CatalogueRow[]> =>
+  model.find('catalogue', {
+    where: [
+      { path: 'pointsTo', op: 'has', value: `${target.registry}/${target.uid}` },
+      { path: 'live', op: 'eq', value: true },
+    ],
+    sort: byUid,
+    after: null,
+    limit,
+  });
+
+/** Every storage that is registered, with its place. */
+export const allStorages = async (model: ReadModel): Promise<CatalogueRow[]> =>
+  model.find('catalogue', {
+    where: [
+      { path: 'registry', op: 'eq', value: 'storages' },
+      { path: 'live', op: 'eq', value: true },
+    ],
+    sort: byUid,
+    after: null,
+    limit: MANY,
+  });
+
+export interface Stored {
+  readonly uid: string;
+  readonly facts: StorageFacts;
+}
+
+export const storedOf = (rows: readonly CatalogueRow[]): Stored[] =>
+  rows.flatMap((row) => {
+    const facts = row.live ? storageFacts(row.record.fields) : null;
+    return facts === null ? [] : [{ uid: row.uid, facts }];
+  });
+
+export interface Overlap {
+  readonly storage: string;
+  readonly span: Span;
+}
+
+/** Where in which storages something overlaps the object at `path` of `storage`: nested storages are seen through. */
+export const overlapsOf = (storages: readonly Stored[], storage: string, path: string): Overlap[] => {
+  const own = storages.find(({ uid }) => uid === storage);
+  if (own === undefined) return [];
+  const location = own.facts.place + path;
+  return storages.flatMap(({ uid, facts }) => {
+    const span = spanIn(facts.place, location);
+    return span === null ? [] : [{ storage: uid, span }];
+  });
+};
+
+/** The live file records whose objects overlap. */
+export const filesIn = async (model: ReadModel, overlaps: readonly Overlap[]): Promise<CatalogueRow[]> => {
+  const found: CatalogueRow[] = [];
+  for (const { storage, span } of overlaps) {
+    const here: Condition[] = [
+      { path: 'record.fields.storage', op: 'eq', value: storage },
+      { path: 'live', op: 'eq', value: true },
+    ];
+    for (const where of conditionsOf('record.fields.path', span)) {
+      found.push(...(await model.find('catalogue', { where: [...here, ...where], sort: byUid, after: null, limit: MANY })));
+    }
+  }
+  return unique(found);
+};
+
+/** The purges whose deletion of an overlapping object stands. */
+export const deletionsIn = async (model: ReadModel, overlaps: readonly Overlap[]): Promise<PurgeRow[]> => {
+  const found: PurgeRow[] = [];
+  for (const { storage, span } of overlaps) {
+    const here: Condition[] = [
+      { path: 'deleting', op: 'eq', value: true },
+      { path: 'object.storage', op: 'eq', value: storage },
+    ];
+    for (const where of conditionsOf('object.path', span)) {
+      found.push(...(await model.find('purges', { where: [...here, ...where], sort: byUid, after: null, limit: MANY })));
+    }
+  }
+  return unique(found);
+};
+
+/** Who else lives on a file's object. */
+export const sharersOf = async (model: ReadModel, ref: Ref, fields: FileFields): Promise<Ref[]> => {
+  const storages = storedOf(await allStorages(model));
+  const rows = await filesIn(model, overlapsOf(storages, fields.storage, fields.path));
+  return rows.filter((row) => !sameRef(row, ref)).map(({ registry, uid }) => ({ registry, uid }));
+};
+
+const conditionsOf = (path: string, span: Span): Condition[][] => {
+  if (span.all) return [[]];
+  const exact: Condition[] = [{ path, op: 'in', value: span.paths }];
+  return span.under === null ? [exact] : [exact, [{ path, op: 'startsWith', value: span.under }]];
+};
+
+const unique = <R extends Ref>(rows: readonly R[]): R[] => [...new Map(rows.map((row) => [`${row.registry}/${row.uid}`, row])).values()];

@@ -1,0 +1,87 @@
+import type { Clock } from '../ports.js';
+import type { Position } from '../storage/event-store/port.js';
+
+/** The projection has not reached a position within the bound. */
+export class ProjectionBehind extends Error {
+  override readonly name = 'ProjectionBehind';
+  constructor(
+    readonly wanted: Position,
+    readonly reached: Position,
+  ) {
+    super(`The projection is at position ${reached}, not yet at ${wanted}. Try again in a moment.`);
+  }
+}
+
+interface Waiter {
+  readonly position: Position;
+  readonly done: () => void;
+}
+
+/**
+ * How far the read model is, as this process knows it, and what this process has appended: its queries wait for that, so that they see
+ * its own writes.
+ */
+export class Progress {
+  private reached: Position = 0n;
+  private own: Position = 0n;
+  private waiters: Waiter[] = [];
+  private readonly listeners = new Set<() => void>();
+
+  constructor(
+    private readonly clock: Clock,
+    /** How long anyone waits, in milliseconds. */
+    private readonly boundMs: number,
+  ) {}
+
+  get checkpoint(): Position {
+    return this.reached;
+  }
+
+  get lastAppended(): Position {
+    return this.own;
+  }
+
+  appended(position: Position): void {
+    if (position > this.own) this.own = position;
+  }
+
+  moved(checkpoint: Position): void {
+    if (checkpoint <= this.reached) return;
+    this.reached = checkpoint;
+    for (const listener of this.listeners) listener();
+    const due = this.waiters.filter(({ position }) => position <= checkpoint);
+    if (due.length === 0) return;
+    this.waiters = this.waiters.filter(({ position }) => position > checkpoint);
+    for (const { done } of due) done();
+  }
+
+  /** Calls the listener whenever the projection moves. @returns how to stop that */
+  onMove(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  /**
+   * Resolves once the model holds `position` and all that this process appended before the call.
+   * @throws ProjectionBehind past the bound
+   */
+  async reach(position: Position = 0n): Promise<void> {
+    const wanted = position > this.own ? position : this.own;
+    if (wanted <= this.reached) return;
+    const timer = new AbortController();
+    let waiter: Waiter | null = null;
+    const moved = new Promise<true>((resolve) => {
+      waiter = { position: wanted, done: () => resolve(true) };
+      this.waiters.push(waiter);
+    });
+    const late = this.clock.sleep(this.boundMs, timer.signal).then(
+      () => false,
+      () => true,
+    );
+    const inTime = await Promise.race([moved, late]);
+    timer.abort();
+    if (inTime) return;
+    this.waiters = this.waiters.filter((other) => other !== waiter);
+    throw new ProjectionBehind(wanted, this.reached);
+  }
+}

@@ -1,0 +1,167 @@
+import { EVENTS, isRecordEvent, type EventOf, type Recorded, type RecordEvent } from '../events/events.js';
+import { evolve, pointsTo, type Purge, type RecordState } from '../events/record.js';
+import { storageFacts } from '../events/storage-data.js';
+import { VISIBLE, type Json, type Ref } from '../events/vocabulary.js';
+import type { CatalogueRow, Changes, HistoryRow, PurgeRow, PurgeState, ReadModel, Verdict } from '../storage/read-model/port.js';
+import { fateOf } from './fate.js';
+import { projectOperations } from './operations.js';
+import { initialOf, Workspace } from './workspace.js';
+
+/**
+ * What a batch of events makes of the model, which stands at the checkpoint before it. It depends on the log's order and on nothing
+ * else: not on how the log is cut into batches, not on time. Every purge is judged here, when its request is applied (design, section 4).
+ */
+export const project = async (model: ReadModel, batch: readonly Recorded[]): Promise<Changes> => {
+  const workspace = new Workspace(model);
+  const records = batch.filter(isRecordEvent);
+  await workspace.load(...keysOf(records));
+  const purges = new Map<string, PurgeRow>();
+  for (const recorded of records) await apply(workspace, purges, recorded);
+  const catalogue = workspace.changed();
+  return {
+    catalogue,
+    history: batch.map(historyRow),
+    purges: [...purges.values()],
+    operations: await projectOperations(model, batch),
+    stats: await workspace.stats.onto(model),
+  };
+};
+
+/** The keys whose rows may exist, and those whose first event is in this batch: they cannot. */
+const keysOf = (records: readonly Recorded<RecordEvent>[]): [known: Set<string>, fresh: Set<string>] => {
+  const known = new Set<string>();
+  const fresh = new Set<string>();
+  for (const { registry, uid, revision } of records) {
+    const key = `${registry}/${uid}`;
+    if (revision === 0) fresh.add(key);
+    else if (!fresh.has(key)) known.add(key);
+  }
+  return [known, fresh];
+};
+
+const apply = async (workspace: Workspace, purges: Map<string, PurgeRow>, recorded: Recorded<RecordEvent>): Promise<void> => {
+  const key = `${recorded.registry}/${recorded.uid}`;
+  const before = await workspace.row(key);
+  const record = evolve(before?.record ?? null, recorded);
+  if (record === null) return;
+  const purge = await purgeRow(workspace, before, record, recorded);
+  if (purge !== null) {
+    workspace.purges.set(key, purge);
+    purges.set(key, purge);
+  }
+  const live = record.purge === null || purge?.verdict.fate === 'called-off';
+  const { registry, uid } = record;
+  workspace.put({
+    registry,
+    uid,
+    live,
+    isLatest: before?.isLatest ?? true,
+    startsLine: before?.startsLine ?? false,
+    pointsTo: pointsTo(record),
+    record,
+  });
+  await elect(workspace, before, registry, uid);
+};
+
+/** Marks the last registered of a line's visible members, once one of them appears, or is shown, hidden or gone. */
+const elect = async (workspace: Workspace, before: CatalogueRow | null, registry: string, uid: string): Promise<void> => {
+  const row = await workspace.row(`${registry}/${uid}`);
+  if (row === null) return;
+  if (before !== null && before.live === row.live && before.record.visibility === row.record.visibility) return;
+  const initial = initialOf(row) ?? (row.startsLine ? uid : null);
+  if (initial === null) return;
+  const members = await workspace.line(registry, initial);
+  const visible = members.filter(({ live, record }) => live && record.visibility === VISIBLE);
+  const last = visible.reduce<CatalogueRow | null>((a, b) => (a === null || b.record.registeredAt > a.record.registeredAt ? b : a), null);
+  for (const member of members) {
+    const startsLine = member.uid === initial;
+    const isLatest = member.uid === last?.uid;
+    if (member.isLatest !== isLatest || member.startsLine !== startsLine) workspace.put({ ...member, isLatest, startsLine });
+  }
+};
+
+const purgeRow = async (
+  workspace: Workspace,
+  before: CatalogueRow | null,
+  record: RecordState,
+  { event }: Recorded<RecordEvent>,
+): Promise<PurgeRow | null> => {
+  const { registry, uid, purge, fields } = record;
+  if (purge !== null && event.type === 'RecordPurgeRequested') {
+    const verdict = await judge(workspace, record, event);
+    const key = fields.kind === 'file' ? fields.key : null;
+    return purgeState({ registry, uid, state: 'pending', open: true, verdict, purge, key, object: objectOf(record), deleting: false });
+  }
+  const row = before?.record.purge == null ? undefined : workspace.purges.get(`${registry}/${uid}`);
+  if (row === undefined) return null;
+  if (purge !== null) return purgeState({ ...row, purge });
+  return { ...row, state: 'cancelled', open: false, deleting: false };
+};
+
+const objectOf = ({ fields }: RecordState): PurgeRow['object'] => {
+  if (fields.kind !== 'file') return null;
+  const { storage, path, keyIsVirtual, objects, size } = fields;
+  return { storage, path, keyIsVirtual, objects, bytes: size };
+};
+
+const purgeState = (row: PurgeRow): PurgeRow => {
+  const { ended, outcome } = row.purge;
+  const deleting = row.verdict.fate === 'delete' && outcome === null && ended === null;
+  return { ...row, state: stateOf(row.purge), open: ended === null, deleting };
+};
+
+const stateOf = ({ ended, failure }: Purge): PurgeState => {
+  if (ended !== null) return 'done';
+  if (failure === null) return 'pending';
+  return failure.waitMs === null ? 'parked' : 'failed';
+};
+
+/** The verdict on a purge request, by what stands before it in the log. A withdrawal is called off by no reference. */
+const judge = async (workspace: Workspace, record: RecordState, event: EventOf<'RecordPurgeRequested'>): Promise<Verdict> => {
+  const { fields } = record;
+  if (event.withdraws === null) {
+    const referrers = (await workspace.pointingAt(record)).filter(({ registry, uid }) => registry !== record.registry || uid !== record.uid);
+    if (referrers.length > 0) return { fate: 'called-off', by: firstHundred(referrers) };
+  }
+  if (fields.kind !== 'file') return { fate: 'no-object' };
+  const storage = await workspace.row(`storages/${fields.storage}`);
+  const managed = storage === null ? false : (storageFacts(storage.record.fields)?.managed ?? false);
+  const sharing = await workspace.sharing(record, fields.storage, fields.path);
+  const fate = fateOf(fields, event.storage, { managed, sharedWith: sharing });
+  if (fate.fate === 'delete') return { fate: 'delete' };
+  return { fate: 'keep', why: fate.why, by: fate.why === 'shared' ? firstHundred(sharing) : [] };
+};
+
+const firstHundred = (rows: readonly CatalogueRow[]): Ref[] =>
+  rows
+    .map(({ registry, uid }) => ({ registry, uid }))
+    .sort((a, b) => (`${a.registry}/${a.uid}` < `${b.registry}/${b.uid}` ? -1 : 1))
+    .slice(0, 100);
+
+export const historyRow = ({ event, meta, id, registry, uid, revision, position }: Recorded): HistoryRow => {
+  const { type, ...data } = event;
+  const { version, actor, reason, commandId, correlationId, at, previous } = meta;
+  return {
+    position: String(position),
+    registry,
+    uid,
+    revision,
+    id,
+    at,
+    actor,
+    type,
+    version: Math.min(version, EVENTS[type].version),
+    reason,
+    data: asJson(data),
+    commandId,
+    correlationId,
+    previous,
+  };
+};
+
+/** An event's fields are JSON by their schema; only optional ones could differ, and there are none. */
+const asJson = (data: { readonly [name: string]: unknown }): Json => {
+  const json: { [name: string]: Json } = {};
+  Object.assign(json, data);
+  return json;
+};

@@ -1,0 +1,62 @@
+import type { StorageWish } from '../events/events.js';
+import type { Ref } from '../events/vocabulary.js';
+import type { Collection, Condition, Find } from '../storage/read-model/port.js';
+
+/** One record's row, and its purge's if it has one. */
+export class GetRecord {
+  constructor(readonly ref: Ref) {}
+}
+
+/** Rows of one collection; `count` asks for the number of all that match as well. */
+export class ListRows<C extends Collection = Collection> {
+  constructor(
+    readonly collection: C,
+    readonly find: Find,
+    readonly count: boolean,
+  ) {}
+}
+
+export class SumRows {
+  constructor(
+    readonly collection: Collection,
+    readonly where: readonly Condition[],
+    readonly sum: string | null,
+  ) {}
+}
+
+export class GetOperation {
+  constructor(readonly id: string) {}
+}
+
+/** What a purge of this record would do now. */
+export class PreviewPurge {
+  constructor(
+    readonly ref: Ref,
+    readonly storage: StorageWish,
+  ) {}
+}
+
+/** The latest purge of a record, once it has ended, is parked or was called off, or when `waitMs` are over. */
+export class AwaitPurge {
+  constructor(
+    readonly ref: Ref,
+    readonly waitMs: number,
+  ) {}
+}
+
+/** What purging all that these conditions name in the trash would free now. */
+export class TrashTotals {
+  constructor(readonly where: readonly Condition[]) {}
+}
+
+/** Live records by registry, with the visibility 1. */
+export class CountVisible {}
+
+/** Whether a record is its line's latest version. Alone in its line it always is, and then nothing is waited for. */
+export class IsLatest {
+  constructor(
+    readonly ref: Ref,
+    /** It names an initial version. */
+    readonly inLine: boolean,
+  ) {}
+}

@@ -1,0 +1,222 @@
+import { Inject } from '@nestjs/common';
+import { QueryHandler, type IQueryHandler } from '@nestjs/cqrs';
+import { storageFacts } from '../events/storage-data.js';
+import { TRASHED, VISIBLE, type Ref } from '../events/vocabulary.js';
+import type { Clock } from '../ports.js';
+import type { CatalogueRow, Collection, Condition, OperationRow, PurgeRow, ReadModel, Rows } from '../storage/read-model/port.js';
+import { fateOf, type Fate } from './fate.js';
+import { allStorages, sharersOf, storedOf } from './neighbours.js';
+import type { Progress } from './progress.js';
+import { AwaitPurge, CountVisible, GetOperation, GetRecord, IsLatest, ListRows, PreviewPurge, SumRows, TrashTotals } from './queries.js';
+
+export interface QueryPorts {
+  readonly model: ReadModel;
+  readonly progress: Progress;
+  readonly clock: Clock;
+}
+
+export const QUERY_PORTS = Symbol('QueryPorts');
+
+export interface Listed<R> {
+  readonly rows: readonly R[];
+  readonly total: number | null;
+  readonly position: bigint;
+}
+
+@QueryHandler(GetRecord)
+export class GetRecordHandler implements IQueryHandler<GetRecord, { row: CatalogueRow; purge: PurgeRow | null } | null> {
+  constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
+
+  async execute({ ref }: GetRecord) {
+    await this.ports.progress.reach();
+    const key = keyOf(ref);
+    const [row] = await this.ports.model.get('catalogue', [key]);
+    if (row === undefined) return null;
+    if (row.live) return { row, purge: null };
+    const [purge] = await this.ports.model.get('purges', [key]);
+    return { row, purge: purge ?? null };
+  }
+}
+
+@QueryHandler(IsLatest)
+export class IsLatestHandler implements IQueryHandler<IsLatest, boolean> {
+  constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
+
+  async execute({ ref, inLine }: IsLatest) {
+    const { model, progress } = this.ports;
+    const [known] = await model.get('catalogue', [keyOf(ref)]);
+    if (!inLine && known?.startsLine !== true) return true;
+    await progress.reach();
+    const [row] = await model.get('catalogue', [keyOf(ref)]);
+    return row?.isLatest ?? true;
+  }
+}
+
+@QueryHandler(ListRows)
+export class ListRowsHandler implements IQueryHandler<ListRows, Listed<Rows[Collection]>> {
+  constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
+
+  async execute({ collection, find, count }: ListRows) {
+    const { model, progress } = this.ports;
+    await progress.reach();
+    const position = progress.checkpoint;
+    const rows = await model.find(collection, find);
+    const total = count ? (await model.total(collection, find.where)).rows : null;
+    return { rows, total, position };
+  }
+}
+
+@QueryHandler(SumRows)
+export class SumRowsHandler implements IQueryHandler<SumRows, { rows: number; sum: number }> {
+  constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
+
+  async execute({ collection, where, sum }: SumRows) {
+    await this.ports.progress.reach();
+    return this.ports.model.total(collection, where, sum ?? undefined);
+  }
+}
+
+export interface SeenOperation {
+  readonly row: OperationRow;
+  readonly purged: number;
+  readonly purging: number;
+}
+
+@QueryHandler(GetOperation)
+export class GetOperationHandler implements IQueryHandler<GetOperation, SeenOperation | null> {
+  constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
+
+  async execute({ id }: GetOperation) {
+    const { model, progress } = this.ports;
+    await progress.reach();
+    const [row] = await model.get('operations', [id]);
+    if (row === undefined) return null;
+    const ofThis: Condition = { path: 'purge.operation', op: 'eq', value: id };
+    const done = await model.total('purges', [ofThis, { path: 'state', op: 'eq', value: 'done' }]);
+    const under = await model.total('purges', [ofThis, { path: 'state', op: 'in', value: ['pending', 'failed', 'parked'] }]);
+    return { row, purged: done.rows, purging: under.rows };
+  }
+}
+
+export interface Previewed {
+  readonly row: CatalogueRow;
+  readonly fate: Fate | null;
+  readonly sharedWith: readonly Ref[];
+}
+
+@QueryHandler(PreviewPurge)
+export class PreviewPurgeHandler implements IQueryHandler<PreviewPurge, Previewed | null> {
+  constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
+
+  async execute({ ref, storage }: PreviewPurge) {
+    const { model, progress } = this.ports;
+    await progress.reach();
+    const [row] = await model.get('catalogue', [keyOf(ref)]);
+    if (row === undefined) return null;
+    const { fields } = row.record;
+    if (fields.kind !== 'file') return { row, fate: null, sharedWith: [] };
+    const [home] = await model.get('catalogue', [`storages/${fields.storage}`]);
+    const managed = home === undefined ? false : (storageFacts(home.record.fields)?.managed ?? false);
+    const sharedWith = await sharersOf(model, ref, fields);
+    return { row, fate: fateOf(fields, storage, { managed, sharedWith }), sharedWith: sharedWith.slice(0, 100) };
+  }
+}
+
+@QueryHandler(AwaitPurge)
+export class AwaitPurgeHandler implements IQueryHandler<AwaitPurge, PurgeRow | null> {
+  constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
+
+  async execute({ ref, waitMs }: AwaitPurge) {
+    const { model, progress, clock } = this.ports;
+    await progress.reach();
+    const timer = new AbortController();
+    let late = false;
+    const bound = clock.sleep(waitMs, timer.signal).then(
+      () => {
+        late = true;
+      },
+      () => undefined,
+    );
+    try {
+      for (;;) {
+        let stop = (): unknown => undefined;
+        const moved = new Promise<void>((resolve) => {
+          stop = progress.onMove(resolve);
+        });
+        const [row] = await model.get('purges', [keyOf(ref)]);
+        const settled = row === undefined || !row.open || row.state === 'parked';
+        if (!settled && !late && waitMs > 0) await Promise.race([moved, bound]);
+        stop();
+        if (settled || late || waitMs <= 0) return row ?? null;
+      }
+    } finally {
+      timer.abort();
+    }
+  }
+}
+
+@QueryHandler(TrashTotals)
+export class TrashTotalsHandler implements IQueryHandler<TrashTotals, { records: number; bytes: number }> {
+  constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
+
+  async execute({ where }: TrashTotals) {
+    const { model, progress } = this.ports;
+    await progress.reach();
+    const { rows: records } = await model.total('catalogue', where);
+    const managed = storedOf(await allStorages(model)).filter(({ facts }) => facts.managed);
+    const freed: Condition[] = [
+      ...where,
+      { path: 'record.fields.keyIsVirtual', op: 'eq', value: true },
+      { path: 'record.fields.storage', op: 'in', value: managed.map(({ uid }) => uid) },
+    ];
+    const { sum: bytes } = await model.total('catalogue', freed, 'record.fields.size');
+    return { records, bytes };
+  }
+}
+
+@QueryHandler(CountVisible)
+export class CountVisibleHandler implements IQueryHandler<CountVisible, Map<string, number>> {
+  constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
+
+  async execute() {
+    const { model, progress } = this.ports;
+    await progress.reach();
+    const counts = new Map<string, number>();
+    for (let after: (string | null)[] | null = null; ; ) {
+      const page: Rows['stats'][] = await model.find('stats', {
+        where: [{ path: 'visibility', op: 'eq', value: VISIBLE }],
+        sort: [
+          { path: 'registry', descending: false },
+          { path: 'suffix', descending: false },
+        ],
+        after,
+        limit: 1000,
+      });
+      for (const { registry, records } of page) counts.set(registry, (counts.get(registry) ?? 0) + records);
+      const last = page.at(-1);
+      if (page.length < 1000 || last === undefined) return counts;
+      after = [last.registry, last.suffix];
+    }
+  }
+}
+
+const keyOf = ({ registry, uid }: Ref): string => `${registry}/${uid}`;
+
+/** The rows that lie in the trash. */
+export const inTrash: readonly Condition[] = [
+  { path: 'record.trashing.at', op: 'null', value: false },
+  { path: 'live', op: 'eq', value: true },
+  { path: 'record.visibility', op: 'eq', value: TRASHED },
+];
+
+export const QUERY_HANDLERS = [
+  GetRecordHandler,
+  IsLatestHandler,
+  ListRowsHandler,
+  SumRowsHandler,
+  GetOperationHandler,
+  PreviewPurgeHandler,
+  AwaitPurgeHandler,
+  TrashTotalsHandler,
+  CountVisibleHandler,
+];

@@ -1,0 +1,102 @@
+import { isTrashable, sameRef, type Ref } from '../events/vocabulary.js';
+import type { CatalogueRow, PurgeRow, ReadModel } from '../storage/read-model/port.js';
+import { allStorages, filesIn, overlapsOf, pointingAt, storedOf, type Stored } from './neighbours.js';
+import { inSpan } from './overlap.js';
+import { StatsMoves } from './stats.js';
+
+/**
+ * The rows that one batch works on: what the model holds at the checkpoint, under what the batch has changed so far. Every question
+ * sees both, so that the answer is the same however the log is cut into batches.
+ */
+export class Workspace {
+  readonly rows = new Map<string, CatalogueRow>();
+  readonly purges = new Map<string, PurgeRow>();
+  /** As they were at the checkpoint; null for those that are new. */
+  readonly originals = new Map<string, CatalogueRow | null>();
+  readonly stats = new StatsMoves();
+
+  constructor(private readonly model: ReadModel) {}
+
+  async load(keys: ReadonlySet<string>, fresh: ReadonlySet<string>): Promise<void> {
+    for (const key of fresh) this.originals.set(key, null);
+    const rows = await this.model.get('catalogue', [...keys]);
+    for (const row of rows) this.adopt(row);
+    const purging = rows.filter(({ record }) => record.purge !== null).map((row) => `${row.registry}/${row.uid}`);
+    if (purging.length === 0) return;
+    for (const row of await this.model.get('purges', purging)) this.purges.set(`${row.registry}/${row.uid}`, row);
+  }
+
+  async row(key: string): Promise<CatalogueRow | null> {
+    const known = this.rows.get(key);
+    if (known !== undefined || this.originals.has(key)) return known ?? null;
+    const [row] = await this.model.get('catalogue', [key]);
+    if (row === undefined) this.originals.set(key, null);
+    else this.adopt(row);
+    return row ?? null;
+  }
+
+  put(row: CatalogueRow): void {
+    const key = `${row.registry}/${row.uid}`;
+    if (!this.originals.has(key)) this.originals.set(key, null);
+    this.stats.move(this.rows.get(key) ?? null, row);
+    this.rows.set(key, row);
+  }
+
+  /** The rows that this batch changed. */
+  changed(): CatalogueRow[] {
+    return [...this.rows].filter(([key, row]) => this.originals.get(key) !== row).map(([, row]) => row);
+  }
+
+  async pointingAt(target: Ref): Promise<CatalogueRow[]> {
+    const key = `${target.registry}/${target.uid}`;
+    return this.overlay(await pointingAt(this.model, target), (row) => row.live && row.pointsTo.includes(key));
+  }
+
+  async storages(): Promise<Stored[]> {
+    return storedOf(await this.overlay(await allStorages(this.model), (row) => row.live && row.registry === 'storages'));
+  }
+
+  /** The other live file records on the object of `ref`. */
+  async sharing(ref: Ref, storage: string, path: string): Promise<CatalogueRow[]> {
+    const overlaps = overlapsOf(await this.storages(), storage, path);
+    const found = await filesIn(this.model, overlaps);
+    return this.overlay(found, ({ live, registry, uid, record: { fields } }) => {
+      if (!live || fields.kind !== 'file' || sameRef({ registry, uid }, ref)) return false;
+      return overlaps.some((overlap) => overlap.storage === fields.storage && inSpan(overlap.span, fields.path));
+    });
+  }
+
+  /** All members of a line of versions, the first one too. */
+  async line(registry: string, initial: string): Promise<CatalogueRow[]> {
+    await this.row(`${registry}/${initial}`);
+    const later: CatalogueRow[] = [];
+    for (let after: string[] | null = null; ; ) {
+      const page: CatalogueRow[] = await this.model.find('catalogue', {
+        where: [{ path: 'record.fields.initialVersion', op: 'eq', value: initial }],
+        sort: [{ path: 'uid', descending: false }],
+        after,
+        limit: 1000,
+      });
+      later.push(...page);
+      const last = page.at(-1);
+      if (page.length < 1000 || last === undefined) break;
+      after = [last.uid];
+    }
+    return this.overlay(later, (row) => row.registry === registry && (row.uid === initial || initialOf(row) === initial));
+  }
+
+  private adopt(row: CatalogueRow): void {
+    const key = `${row.registry}/${row.uid}`;
+    if (this.originals.has(key)) return;
+    this.originals.set(key, row);
+    this.rows.set(key, row);
+  }
+
+  private async overlay(found: readonly CatalogueRow[], wanted: (row: CatalogueRow) => boolean): Promise<CatalogueRow[]> {
+    for (const row of found) this.adopt(row);
+    return [...this.rows.values()].filter(wanted);
+  }
+}
+
+export const initialOf = ({ registry, record: { fields } }: CatalogueRow): string | null =>
+  isTrashable(registry) && fields.kind !== 'plain' ? fields.initialVersion : null;

@@ -1,0 +1,224 @@
+import { ReportPurgeStep, type Envelope, type PurgeStep } from '../commands/commands.js';
+import { readRecord, type Journal } from '../commands/execute.js';
+import type { Ownership } from '../commands/ownership.js';
+import { findStorage } from '../commands/storages.js';
+import { derivedId, sha256 } from '../events/ids.js';
+import type { Purge, RecordState } from '../events/record.js';
+import type { Clock, Log, Random } from '../ports.js';
+import type { ObjectStore } from '../storage/object-store/port.js';
+import type { PurgeRow, ReadModel } from '../storage/read-model/port.js';
+import { clearManifest, deleteNamed, isWhole, nameWhatLies, somethingLies, type Guard } from './deletion.js';
+import { nextStep, waitAfter, type RetryPolicy, type Step } from './next-step.js';
+
+/** A store call is sent within this time of reading the stream, or not at all (design, section 4). */
+const FRESH_MS = 60_000;
+/** Purges that one worker carries out at once. */
+const LANES = 16;
+const PAGE = 200;
+/** How long to wait when nothing is due: a safety net beside the wake-ups. */
+const IDLE_MS = 5_000;
+
+export interface PurgeSagaPorts {
+  readonly journal: Journal;
+  readonly model: ReadModel;
+  readonly ownership: Ownership;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly retries: RetryPolicy;
+  readonly report: (command: ReportPurgeStep) => Promise<void>;
+  /** Calls the listener whenever the projection moves; answers how to stop that. */
+  readonly onProgress: (listener: () => void) => () => void;
+  readonly checkpoint: () => bigint;
+}
+
+/**
+ * Carries purges out. It has no state of its own that matters: its work-list is the projection's open purges, the truth is the
+ * record's stream, and each step is one effect and then its report. A crash anywhere, or two workers at once, repeats a step.
+ */
+export class PurgeSaga {
+  private readonly running = new Map<string, Promise<void>>();
+  /** Rows that were dealt with, and the position at which the projection shows it. */
+  private readonly settled = new Map<string, bigint>();
+  private readonly firstSeen = new Map<string, { revision: number; at: number }>();
+  private readonly resting = new Map<string, { until: number; position: number }>();
+  private wake: () => void = () => undefined;
+
+  constructor(private readonly ports: PurgeSagaPorts) {}
+
+  /** Runs until the signal aborts, then lets the steps that are under way end. */
+  async run(signal: AbortSignal): Promise<void> {
+    const stop = this.ports.onProgress(() => this.wake());
+    signal.addEventListener('abort', () => this.wake(), { once: true });
+    while (!signal.aborted) {
+      const woken = new Promise<void>((resolve) => {
+        this.wake = resolve;
+      });
+      let idle = IDLE_MS;
+      try {
+        idle = await this.fill(signal);
+      } catch (error) {
+        this.ports.log.error({ error: messageOf(error) }, 'the list of purges could not be read; trying again');
+      }
+      const timer = new AbortController();
+      await Promise.race([woken, this.ports.clock.sleep(idle, timer.signal).catch(() => undefined)]);
+      timer.abort();
+    }
+    stop();
+    await Promise.allSettled(this.running.values());
+  }
+
+  /** Starts what is due, as long as there are lanes. @returns milliseconds until something else is */
+  private async fill(signal: AbortSignal): Promise<number> {
+    let idle = IDLE_MS;
+    for (let after: [number, string] | null = null; ; ) {
+      const page: PurgeRow[] = await this.ports.model.find('purges', {
+        where: [{ path: 'open', op: 'eq', value: true }],
+        sort: [
+          { path: 'purge.position', descending: false },
+          { path: 'uid', descending: false },
+        ],
+        after,
+        limit: PAGE,
+      });
+      for (const row of page) {
+        if (this.running.size >= LANES || signal.aborted) return IDLE_MS;
+        idle = Math.min(idle, this.consider(row, signal));
+      }
+      const last = page.at(-1);
+      if (page.length < PAGE || last === undefined) return idle;
+      after = [last.purge.position, last.uid];
+    }
+  }
+
+  private consider(row: PurgeRow, signal: AbortSignal): number {
+    const key = `${row.registry}/${row.uid}`;
+    if (row.state === 'parked' || this.running.has(key)) return IDLE_MS;
+    if ((this.settled.get(key) ?? 0n) > this.ports.checkpoint()) return IDLE_MS;
+    this.settled.delete(key);
+    const rest = this.resting.get(key);
+    const now = this.ports.clock.monotonic();
+    // A rest ends early where the purge's row has changed: a person asked for a retry.
+    if (rest !== undefined && rest.until > now && rest.position === stampOf(row.purge)) return rest.until - now;
+    this.resting.delete(key);
+    const work = this.carryOut(row, key, signal)
+      .catch((error: unknown) => {
+        this.ports.log.error({ record: key, error: messageOf(error) }, 'a step of a purge could not be reported; it will be repeated');
+        this.resting.set(key, { until: this.ports.clock.monotonic() + 1_000, position: stampOf(row.purge) });
+      })
+      .finally(() => {
+        this.running.delete(key);
+        this.wake();
+      });
+    this.running.set(key, work);
+    return IDLE_MS;
+  }
+
+  private async carryOut(row: PurgeRow, key: string, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const readAt = this.ports.clock.monotonic();
+      const { record } = await readRecord(this.ports.journal, row);
+      const purge = record?.purge ?? null;
+      const step = nextStep(record, row.purge.request, row.verdict, {
+        sinceFailure: this.since(`failure ${key}`, purge?.failure?.revision ?? null),
+        sinceKeep: this.since(`keep ${key}`, purge?.keepAsked?.revision ?? null),
+      });
+      if (step.do === 'nothing' || record === null || purge === null) {
+        if (record !== null) this.settled.set(key, BigInt(record.position));
+        return;
+      }
+      if (step.do === 'wait') {
+        this.resting.set(key, { until: readAt + step.ms, position: stampOf(purge) });
+        if (record.position > Number(this.ports.checkpoint())) this.settled.set(key, BigInt(record.position));
+        return;
+      }
+      await this.report(record, purge, await this.take(step, record, purge, this.guard(row, readAt)));
+    }
+  }
+
+  /** Does one step's effect. @returns what to report of it; a failure is one */
+  private async take(step: Exclude<Step, { do: 'nothing' | 'wait' }>, record: RecordState, purge: Purge, guard: Guard): Promise<PurgeStep> {
+    if (step.do === 'report') return step.report;
+    try {
+      const { store, path } = await this.objectOf(record);
+      switch (step.do) {
+        case 'start':
+          await guard();
+          return { step: 'start', seen: await nameWhatLies(store, path, `${record.uid}-${purge.request}`) };
+        case 'delete':
+          return { step: 'deleted', ...(await deleteNamed(store, path, step.seen, guard)) };
+        case 'settle':
+          if (await isWhole(store, path, step.seen, guard)) return { step: 'keep', why: 'asked', by: [] };
+          return { step: 'deleted', objects: 0, bytes: 0, changed: await somethingLies(store, path) };
+        case 'clear':
+          await guard();
+          await clearManifest(store, step.manifest);
+          return { step: 'end' };
+      }
+    } catch (error) {
+      if (error instanceof Stale) throw error;
+      if (step.do === 'clear') throw error;
+      const attempt = purge.attempts + 1;
+      const waitMs = waitAfter(attempt, this.ports.retries, this.ports.random.next());
+      this.ports.log.warn({ record: `${record.registry}/${record.uid}`, attempt, waitMs, error: messageOf(error) }, 'an object could not be deleted');
+      return { step: 'fail', attempt, error: messageOf(error), waitMs };
+    }
+  }
+
+  private async objectOf(record: RecordState): Promise<{ store: ObjectStore; path: string }> {
+    const { fields } = record;
+    if (fields.kind !== 'file') throw new Error(`${record.registry}/${record.uid} has no object`);
+    const storage = await findStorage(this.ports.journal, fields.storage);
+    if (storage === null) throw new Error(`The storage ${fields.storage} is not registered any more.`);
+    if (!storage.facts.managed) throw new Error(`The storage ${storage.facts.name} is not managed: nothing is deleted from it.`);
+    return { store: await this.ports.ownership.assertOwned(storage), path: fields.path };
+  }
+
+  private async report(record: RecordState, { request, correlationId }: Purge, report: PurgeStep): Promise<void> {
+    const { registry, uid } = record;
+    const what = [report.step, 'attempt' in report ? report.attempt : 0];
+    const envelope: Envelope = {
+      commandId: derivedId('purge', registry, uid, request, ...what, record.revision),
+      hash: sha256(JSON.stringify(report)),
+      actor: 'system:purge',
+      reason: null,
+      correlationId,
+      ifMatch: null,
+    };
+    await this.ports.report(new ReportPurgeStep({ registry, uid }, envelope, request, report));
+  }
+
+  /** Before a store call: the stream was read within a minute, or is read again and still asks for this deletion. */
+  private guard(row: PurgeRow, readAt: number): Guard {
+    let fresh = readAt;
+    return async () => {
+      if (this.ports.clock.monotonic() - fresh < FRESH_MS / 2) return;
+      fresh = this.ports.clock.monotonic();
+      const { record } = await readRecord(this.ports.journal, row);
+      const purge = record?.purge ?? null;
+      if (purge === null || purge.request !== row.purge.request || purge.outcome !== null || purge.keepAsked !== null) throw new Stale();
+    };
+  }
+
+  /** Milliseconds since this worker first saw `what` at this revision: waits are durations, and no wall clock measures them. */
+  private since(what: string, revision: number | null): number {
+    if (revision === null) {
+      this.firstSeen.delete(what);
+      return 0;
+    }
+    const seen = this.firstSeen.get(what);
+    if (seen?.revision === revision) return this.ports.clock.monotonic() - seen.at;
+    this.firstSeen.set(what, { revision, at: this.ports.clock.monotonic() });
+    return 0;
+  }
+}
+
+/** The stream no longer asks for what this step was doing. */
+class Stale extends Error {
+  override readonly name = 'Stale';
+}
+
+/** What changes on a purge's row when a person acts on it. */
+const stampOf = ({ failure, keepAsked, request }: Purge): number => Math.max(failure?.revision ?? 0, keepAsked?.revision ?? 0, request);
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,0 +1,61 @@
+/**
+ * The log: the only truth. An append goes to one stream, at an expected revision, whole or not at all.
+ *
+ * Positions are the global order of all events: they rise, with gaps, and are never used again. `0n` is before the first.
+ * Revisions count a stream's events from 0; `-1` is a stream without events.
+ */
+export type Position = bigint;
+
+export const BEGINNING: Position = 0n;
+
+/** An event as it goes in. `data` and `metadata` are JSON texts of objects. `id` is a UUID and names the event for ever. */
+export interface NewEvent {
+  readonly id: string;
+  readonly type: string;
+  readonly data: string;
+  readonly metadata: string;
+}
+
+/** An event as it comes out: `data` and `metadata` are equal as JSON to what went in. */
+export interface StoredEvent extends NewEvent {
+  readonly stream: string;
+  readonly revision: number;
+  readonly position: Position;
+}
+
+export interface Appended {
+  /** The revision of the last event of this append. */
+  readonly revision: number;
+  /** The position of the last event of this append. */
+  readonly position: Position;
+}
+
+export interface EventStore {
+  /**
+   * Appends `events` (1 to 100) after `expectedRevision` (`-1`: the stream has none yet), all or none. An acknowledged append is on disk.
+   * Repeating an append with the same ids and the same expected revision answers what the first answered, also after later events.
+   *
+   * @throws RevisionConflict, Full, Unavailable: nothing was written. OutcomeUnknown: repeat with the same ids and revision.
+   */
+  append(stream: string, expectedRevision: number, events: readonly NewEvent[]): Promise<Appended>;
+
+  /** The events of a stream from `fromRevision` (inclusive, default 0), oldest first; empty for a stream that has none. */
+  readStream(stream: string, fromRevision?: number): Promise<StoredEvent[]>;
+
+  /**
+   * All events of this log's prefix after `from` (exclusive), in the order of their positions, in batches of 1 to `batchSize` (default 1,000).
+   * Ends at the head as it was when the end is reached.
+   */
+  readAll(from: Position, options?: { batchSize?: number; signal?: AbortSignal }): AsyncIterable<StoredEvent[]>;
+
+  /**
+   * As `readAll`, and then waits for more. Ends when the signal aborts; throws Unavailable when the connection is lost: subscribe anew.
+   * Nothing is skipped and nothing comes twice within one subscription.
+   */
+  subscribe(from: Position, options: { batchSize?: number; signal: AbortSignal }): AsyncIterable<StoredEvent[]>;
+
+  /** The position of the last event of this log's prefix; `0n` when there is none. */
+  head(): Promise<Position>;
+
+  close(): Promise<void>;
+}

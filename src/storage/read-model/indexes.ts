@@ -1,0 +1,50 @@
+import type { Collection, Path } from './port.js';
+
+/** An index that an adapter keeps: the paths in their order. `loading`: projections ask by it, so it stands during a rebuild too. */
+export interface Index {
+  readonly name: string;
+  readonly paths: readonly Path[];
+  readonly loading?: true;
+  /** Only rows that have a value at this path. */
+  readonly sparse?: Path;
+}
+
+/**
+ * A path whose last name is, or ends in, `position`: the document holds a decimal text there, which adapters store, compare and sort as
+ * the number that it is.
+ */
+export const holdsPosition = (path: Path): boolean => /(^|\.)(position|[A-Za-z]+Position)$/.test(path);
+
+/** Array paths that `has` can ask for. */
+export const MEMBERS: { readonly [C in Collection]: readonly Path[] } = {
+  catalogue: ['pointsTo'],
+  history: [],
+  purges: [],
+  operations: [],
+  stats: [],
+};
+
+/** Lists are asked for one registry, of live records, with one or more visibilities; then sorted. */
+const listed = ['registry', 'live', 'record.visibility'];
+
+export const INDEXES: { readonly [C in Collection]: readonly Index[] } = {
+  catalogue: [
+    { name: 'by_created', paths: [...listed, 'record.createdAt', 'uid'] },
+    { name: 'by_updated', paths: [...listed, 'record.updatedAt', 'uid'] },
+    { name: 'by_key', paths: [...listed, 'record.fields.key', 'uid'] },
+    // Purged records keep their trashing, so `live` comes first; the size, so that the trash's bytes are counted without its documents.
+    { name: 'by_trashing', paths: ['live', 'record.trashing.at', 'uid', 'record.fields.size'], sparse: 'record.trashing.at' },
+    { name: 'by_object', paths: ['record.fields.storage', 'record.fields.path'], sparse: 'record.fields.storage', loading: true },
+    { name: 'by_hash', paths: ['record.fields.hash'], sparse: 'record.fields.hash' },
+    { name: 'by_line', paths: ['record.fields.initialVersion'], sparse: 'record.fields.initialVersion', loading: true },
+  ],
+  history: [{ name: 'by_record', paths: ['registry', 'uid', 'revision'] }],
+  purges: [
+    { name: 'by_open', paths: ['open', 'purge.position'], loading: true },
+    { name: 'by_deleting', paths: ['deleting', 'object.storage', 'object.path'], loading: true },
+    { name: 'by_requested', paths: ['purge.at', 'uid'] },
+    { name: 'by_operation', paths: ['purge.operation', 'state'], sparse: 'purge.operation' },
+  ],
+  operations: [{ name: 'by_started', paths: ['startedAt', 'id'] }],
+  stats: [],
+};

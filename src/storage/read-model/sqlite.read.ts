@@ -1,0 +1,119 @@
+import Database from 'better-sqlite3';
+import type { Position } from '../event-store/port.js';
+import type { Collection, Condition, Find, Key, Path } from './port.js';
+import type { Stored } from './sqlite.columns.js';
+import { findSql, totalSql } from './sqlite.query.js';
+
+/** A document as text, so that it crosses from one thread to another cheaply and is parsed once. */
+export type Doc = string;
+export type Entry = readonly [key: Key, doc: Doc];
+export interface Total {
+  readonly rows: number;
+  readonly sum: number;
+}
+
+/** Asks a connection. Each answer shows one moment. */
+export class Reader {
+  readonly #db: Database.Database;
+  readonly #checkpoint: Database.Statement<[], bigint>;
+  readonly #docs: Statements<Doc>;
+  readonly #ids: Statements<number>;
+  readonly #totals: Statements<Total>;
+
+  constructor(db: Database.Database) {
+    this.#db = db;
+    this.#checkpoint = db.prepare<[], bigint>('SELECT checkpoint FROM meta').pluck().safeIntegers();
+    this.#docs = new Statements((text) => db.prepare<Stored[], Doc>(text).pluck());
+    this.#ids = new Statements((text) => db.prepare<Stored[], number>(text).pluck());
+    this.#totals = new Statements((text) => db.prepare<Stored[], Total>(text));
+  }
+
+  checkpoint(): Position {
+    return this.#checkpoint.get() ?? 0n;
+  }
+
+  get(collection: Collection, keys: readonly Key[]): Doc[] {
+    const byKey = this.#docs.of(`SELECT _doc FROM ${collection} WHERE _key = ?`);
+    return this.#atOnce(() => [...new Set(keys)].flatMap((key) => byKey.all(key)));
+  }
+
+  find(collection: Collection, find: Find): Doc[] {
+    const byId = this.#docs.of(`SELECT _doc FROM ${collection} WHERE rowid = ?`);
+    // First the ids, which an index often has, and then only the documents that are wanted.
+    return this.#atOnce(() => this.#page(collection, find).flatMap((id) => byId.all(id)));
+  }
+
+  total(collection: Collection, where: readonly Condition[], sum?: Path): Total {
+    const { text, values } = totalSql(collection, where, sum);
+    return this.#totals.of(text).get(...values) ?? { rows: 0, sum: 0 };
+  }
+
+  #page(collection: Collection, find: Find): number[] {
+    const ids: number[] = [];
+    for (const { text, values } of findSql(collection, find)) {
+      if (ids.length < find.limit) ids.push(...this.#ids.of(text).all(...values, find.limit - ids.length));
+    }
+    return ids;
+  }
+
+  /** One transaction around several reads, so that no other connection's batch comes between them. */
+  #atOnce<T>(read: () => T): T {
+    return this.#db.transaction(read)();
+  }
+}
+
+/** Prepared statements by their text, at most `MOST_STATEMENTS` of them: the least recently used one goes first. */
+class Statements<R> {
+  readonly #prepare: (text: string) => Database.Statement<Stored[], R>;
+  readonly #prepared = new Map<string, Database.Statement<Stored[], R>>();
+
+  constructor(prepare: (text: string) => Database.Statement<Stored[], R>) {
+    this.#prepare = prepare;
+  }
+
+  of(text: string): Database.Statement<Stored[], R> {
+    const statement = this.#prepared.get(text) ?? this.#prepare(text);
+    this.#prepared.delete(text);
+    this.#prepared.set(text, statement);
+    const [oldest] = this.#prepared.keys();
+    if (this.#prepared.size > MOST_STATEMENTS && oldest !== undefined) this.#prepared.delete(oldest);
+    return statement;
+  }
+}
+
+const MOST_STATEMENTS = 100;
+
+/** All rows of a collection by key, page by page, as they were when it began. It has a connection of its own, which holds that moment. */
+export class Snapshot {
+  readonly #db: Database.Database;
+  readonly #first: Database.Statement<[], Entry>;
+  readonly #next: Database.Statement<[Key], Entry>;
+
+  constructor(file: string, collection: Collection) {
+    this.#db = new Database(file, { readonly: true, fileMustExist: true });
+    const rows = `SELECT _key, _doc FROM ${collection}`;
+    this.#first = this.#db.prepare<[], Entry>(`${rows} ORDER BY _key`).raw();
+    this.#next = this.#db.prepare<[Key], Entry>(`${rows} WHERE _key > ? ORDER BY _key`).raw();
+    this.#db.exec('BEGIN');
+    this.#db.prepare('SELECT checkpoint FROM meta').get(); // the moment is that of the first read
+  }
+
+  /** The rows after this key; none at the end. */
+  page(after: Key | null): Entry[] {
+    const page: Entry[] = [];
+    let size = 0;
+    for (const entry of after === null ? this.#first.iterate() : this.#next.iterate(after)) {
+      page.push(entry);
+      size += entry[1].length;
+      if (page.length >= PAGE_ROWS || size >= PAGE_CHARACTERS) break;
+    }
+    return page;
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+}
+
+const PAGE_ROWS = 500;
+const PAGE_CHARACTERS = 2 ** 21;
