@@ -5,18 +5,27 @@
  *   events <- projections <- sagas       composition: the files directly in src/
  */
 
-const PORTS = ['^src/ports\\.ts$', '^src/storage/[^/]+/port\\.ts$', '^src/storage/errors\\.ts$'];
+const PORTS = [
+  '^src/ports\\.ts$',
+  '^src/storage/[^/]+/port\\.ts$',
+  // Which paths every read model indexes: a part of that port, and long enough for a file.
+  '^src/storage/read-model/indexes\\.ts$',
+  '^src/storage/errors\\.ts$',
+];
+
+/** Who points at a record, and whose objects overlap: asked of the read model alike by the judge and by the early checks before an append. */
+const NEIGHBOURS = '^src/projections/(neighbours|overlap)\\.ts$';
 
 /** What a core file may use of others' code: pure libraries, and Node's modules that touch neither disk, network nor clock. */
 const PURE = [
-  'node_modules/(@types/)?(zod|uuid)/',
-  '^(node:)?(buffer|crypto|path|path/posix|stream|stream/promises|util)$',
+  'node_modules/(@types/)?(zod|uuid|ajv)/',
+  '^(node:)?(buffer|crypto|path|path/posix|stream|stream/consumers|stream/promises|util)$',
 ];
 const NEST = 'node_modules/@nestjs/(common|cqrs)/';
 
 /** Each driver, and the one adapter that may name it. */
 const DRIVERS = {
-  'better-sqlite3': '^src/storage/(event-store|read-model)/sqlite\\.',
+  'better-sqlite3': '^src/storage/((event-store|read-model)/sqlite\\.|event-store/lock\\.ts$)',
   '@eventstore/db-client': '^src/storage/event-store/eventstoredb\\.ts$',
   mongodb: '^src/storage/read-model/mongodb\\.',
   minio: '^src/storage/object-store/minio\\.',
@@ -51,7 +60,7 @@ const rooms = [
   ),
   room(
     'commands',
-    ['^src/events/', ...PORTS],
+    ['^src/events/', NEIGHBOURS, ...PORTS],
     'A decision is made of events alone; a handler also needs the ports. Which adapter stands behind a port, and who asked over what protocol, is not its business.',
   ),
   room(
@@ -108,7 +117,7 @@ const rooms = [
   },
   room(
     'cli',
-    ['^src/client/', '^src/service\\.ts$', '^src/testing/'],
+    ['^src/client/', '^src/(service|config)\\.ts$', '^src/testing/', '^src/storage/event-store/lock\\.ts$'],
     'The command line is a client of the API. It opens a service by src/service.ts where none runs, and `lethe replay` is the replay of lethe/testing.',
   ),
   room(
@@ -145,8 +154,8 @@ const adapters = [
         '^src/storage/$1/port\\.ts$',
         '^src/storage/$1/$2\\.',
         '^src/storage/errors\\.ts$',
-        '^src/ports\\.ts$',
         '^src/events/',
+        ...PORTS,
       ],
     },
   },
@@ -156,7 +165,10 @@ const adapters = [
       'src/adapters.ts is the one place that knows which adapter stands behind a port: a store is chosen there and nowhere else.',
     severity: 'error',
     from: { path: '^src/', pathNot: ['^src/adapters\\.ts$', '^src/storage/'] },
-    to: { path: '^src/storage/[^/]+/', pathNot: '/port\\.ts$' },
+    to: {
+      path: '^src/storage/[^/]+/',
+      pathNot: ['/port\\.ts$', '/indexes\\.ts$', '^src/storage/event-store/lock\\.ts$'],
+    },
   },
   {
     name: 'adapters-are-taken-at-the-top',

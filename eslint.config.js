@@ -87,6 +87,8 @@ export default defineConfig(
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
       // The types don't know that time passes at an `await`: an aborted signal, a flag that a callback turns. On again below, where nothing waits.
       '@typescript-eslint/no-unnecessary-condition': 'off',
+      // Nest's options are classes by name and plain objects by use.
+      '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
       // A port's method is async also where an adapter has nothing to await: what it throws is then a rejection, as the port says.
       '@typescript-eslint/require-await': 'off',
     },

@@ -14,6 +14,8 @@ import { openSqliteReadModel } from './storage/read-model/sqlite.js';
  * thread, which must not carry the rest of the application with it.
  */
 
+export { lockDataFolder } from './storage/event-store/lock.js';
+
 export const openEventStore = (config: Config, mode: 'read-write' | 'read-only'): Promise<SqliteEventStore> =>
   openSqliteEventStore({ file: join(config.data, 'events.sqlite'), prefix: config.streamPrefix, mode });
 
@@ -23,7 +25,8 @@ export const openReadModel = (config: Config, mode: 'read-write' | 'read-only'):
 /** Opens each root once, when it is first asked for, and none that the configuration does not reach. */
 export const openObjectStores = (config: Config, random: Random): ObjectStores => {
   const opened = new Map<string, Promise<ObjectStore>>();
-  const folderOf = (root: string): string => (root === 'file:' ? join(config.data, 'objects') : resolve(root.slice('file:'.length)));
+  const folderOf = (root: string): string =>
+    root === 'file:' ? join(config.data, 'objects') : resolve(root.slice('file:'.length));
   const placeOf = async (root: string): Promise<string> => `file:${withSlash(await resolved(folderOf(root)))}`;
 
   const grant = async (root: string): Promise<{ managed: boolean } | null> => {
@@ -78,4 +81,7 @@ const resolved = async (folder: string): Promise<string> => {
 };
 
 /** Twelve hexadecimal digits. */
-const tag = (random: Random): string => Math.floor(random.next() * 2 ** 48).toString(16).padStart(12, '0');
+const tag = (random: Random): string =>
+  Math.floor(random.next() * 2 ** 48)
+    .toString(16)
+    .padStart(12, '0');

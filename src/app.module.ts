@@ -10,10 +10,11 @@ import { PurgesController } from './api/purges.controller.js';
 import { RecordsController } from './api/records.controller.js';
 import { TrashController } from './api/trash.controller.js';
 import { Uploads } from './api/uploads.js';
-import { FILE_HANDLERS } from './commands/file.handlers.js';
 import { OPERATION_HANDLERS } from './commands/operation.handlers.js';
 import { COMMAND_PORTS, type CommandPorts } from './commands/ports.js';
 import { RECORD_HANDLERS } from './commands/record.handlers.js';
+import { RegisterFileHandler } from './commands/register-file.handlers.js';
+import { UploadFileHandler } from './commands/upload.handlers.js';
 import { QUERY_HANDLERS, QUERY_PORTS, type QueryPorts } from './projections/query.handlers.js';
 
 /** The rooms of the service, put together around the ports that it was opened with. Of `@nestjs/cqrs` only the two buses are used. */
@@ -23,7 +24,14 @@ export class AppModule {
     return {
       module: AppModule,
       imports: [CqrsModule.forRoot()],
-      controllers: [TrashController, PurgesController, OperationsController, FilesController, RecordsController, HealthController],
+      controllers: [
+        TrashController,
+        PurgesController,
+        OperationsController,
+        FilesController,
+        RecordsController,
+        HealthController,
+      ],
       providers: [
         { provide: COMMAND_PORTS, useValue: commands },
         { provide: QUERY_PORTS, useValue: queries },
@@ -32,7 +40,8 @@ export class AppModule {
         Listing,
         Uploads,
         ...RECORD_HANDLERS,
-        ...FILE_HANDLERS,
+        RegisterFileHandler,
+        UploadFileHandler,
         ...OPERATION_HANDLERS,
         ...QUERY_HANDLERS,
       ],

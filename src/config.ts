@@ -24,7 +24,10 @@ const fileSchema = z.strictObject({
     .strictObject({
       attempts: z.int().min(1).max(100).default(10),
       firstWaitMs: z.int().min(1).default(1_000),
-      maxWaitMs: z.int().min(1).default(5 * 60_000),
+      maxWaitMs: z
+        .int()
+        .min(1)
+        .default(5 * 60_000),
     })
     .prefault({}),
 });
@@ -50,14 +53,20 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export const readConfig = (env: Environment): Config => {
   const data = resolve(env['LETHE_DATA'] ?? './lethe-data');
   const file = readFile(env, data);
-  const storages = [{ name: 'default', root: objectStore(env), managed: true }, ...file.storages.map((storage) => ({ ...storage, root: root(storage) }))];
+  const storages = [
+    { name: 'default', root: objectStore(env), managed: true },
+    ...file.storages.map((storage) => ({ ...storage, root: root(storage) })),
+  ];
   const names = storages.map(({ name }) => name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
-  if (twice !== undefined) throw new ConfigError(`storages: the name ${twice} comes twice (default is the storage of LETHE_OBJECT_STORE)`);
+  if (twice !== undefined)
+    throw new ConfigError(`storages: the name ${twice} comes twice (default is the storage of LETHE_OBJECT_STORE)`);
   only(env, 'LETHE_EVENT_STORE', 'embedded:');
   only(env, 'LETHE_READ_MODEL', 'embedded:');
-  if (env['LETHE_TRASH_DAYS'] !== undefined) throw new ConfigError('LETHE_TRASH_DAYS: retention is not part of this version yet; leave it unset');
-  if (env['LETHE_ROLES'] !== undefined && env['LETHE_ROLES'] !== 'api,worker') throw new ConfigError('LETHE_ROLES: takes api,worker with the embedded stores');
+  if (env['LETHE_TRASH_DAYS'] !== undefined)
+    throw new ConfigError('LETHE_TRASH_DAYS: retention is not part of this version yet; leave it unset');
+  if (env['LETHE_ROLES'] !== undefined && env['LETHE_ROLES'] !== 'api,worker')
+    throw new ConfigError('LETHE_ROLES: takes api,worker with the embedded stores');
   return {
     host: host(env),
     port: port(env),
@@ -90,26 +99,33 @@ const readFile = (env: Environment, data: string): z.infer<typeof fileSchema> =>
 
 const only = (env: Environment, name: string, value: string): void => {
   const given = env[name];
-  if (given !== undefined && given !== value) throw new ConfigError(`${name}: takes ${value} in this version, got '${redact(given)}'`);
+  if (given !== undefined && given !== value)
+    throw new ConfigError(`${name}: takes ${value} in this version, got '${redact(given)}'`);
 };
 
 /** `file:` is the folder `objects` of the data folder, wherever that lies. */
 const objectStore = (env: Environment): string => {
   const given = env['LETHE_OBJECT_STORE'] ?? 'file:';
   if (given === 'file:' || (given.startsWith('file:') && isAbsolute(given.slice(5)))) return given;
-  throw new ConfigError(`LETHE_OBJECT_STORE: takes file: or file:/an/absolute/folder in this version, got '${redact(given)}'`);
+  throw new ConfigError(
+    `LETHE_OBJECT_STORE: takes file: or file:/an/absolute/folder in this version, got '${redact(given)}'`,
+  );
 };
 
 const root = ({ name, root: given }: { name: string; root: string }): string => {
   if (given.startsWith('file:') && isAbsolute(given.slice(5))) return given;
-  throw new ConfigError(`storages: the root of ${name} must be file:/an/absolute/folder in this version, got '${redact(given)}'`);
+  throw new ConfigError(
+    `storages: the root of ${name} must be file:/an/absolute/folder in this version, got '${redact(given)}'`,
+  );
 };
 
 /** Without keys for callers (they come with a later version) the service listens on this machine alone. */
 const host = (env: Environment): string => {
   const given = env['LETHE_HOST'] ?? '127.0.0.1';
   if (['127.0.0.1', '::1', 'localhost'].includes(given)) return given;
-  throw new ConfigError(`LETHE_HOST: without API keys it takes a loopback address (127.0.0.1, ::1, localhost), got '${given}'`);
+  throw new ConfigError(
+    `LETHE_HOST: without API keys it takes a loopback address (127.0.0.1, ::1, localhost), got '${given}'`,
+  );
 };
 
 const port = (env: Environment): number => {
@@ -121,7 +137,9 @@ const port = (env: Environment): number => {
 const prefix = (env: Environment): string => {
   const given = env['LETHE_STREAM_PREFIX'] ?? 'lethe.';
   if (/^[A-Za-z][A-Za-z0-9_.]{0,39}$/.test(given)) return given;
-  throw new ConfigError(`LETHE_STREAM_PREFIX: takes 1 to 40 letters, digits, _ and ., beginning with a letter; got '${given}'`);
+  throw new ConfigError(
+    `LETHE_STREAM_PREFIX: takes 1 to 40 letters, digits, _ and ., beginning with a letter; got '${given}'`,
+  );
 };
 
 const LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'];

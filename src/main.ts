@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { ConfigError, readConfig } from './config.js';
 import { openService, serviceLog } from './service.js';
 
@@ -19,8 +20,10 @@ const main = async (): Promise<void> => {
 try {
   await main();
 } catch (error) {
-  const expected = error instanceof ConfigError || (error instanceof Error && ['FolderLocked', 'Corrupt', 'Unavailable', 'Full'].includes(error.name));
-  console.error(expected && error instanceof Error ? `lethe: ${error.message}` : error);
+  const expected =
+    error instanceof ConfigError ||
+    (error instanceof Error && ['FolderLocked', 'Corrupt', 'Unavailable', 'Full'].includes(error.name));
+  process.stderr.write(`lethe: ${expected && error instanceof Error ? error.message : inspect(error)}\n`);
   process.exitCode = 1;
   process.exit();
 }

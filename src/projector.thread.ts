@@ -1,4 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import { z } from 'zod';
 import { openEventStore, openReadModel } from './adapters.js';
 import type { Config } from './config.js';
 import { Follower, type FollowerStatus } from './projections/follower.js';
@@ -12,7 +13,12 @@ import { systemClock, systemRandom } from './system.js';
 export type ToProjector = { readonly type: 'wake' } | { readonly type: 'stop' };
 export type FromProjector =
   | { readonly type: 'status'; readonly status: FollowerStatus }
-  | { readonly type: 'log'; readonly level: 'info' | 'warn' | 'error'; readonly fields: Record<string, unknown>; readonly message: string };
+  | {
+      readonly type: 'log';
+      readonly level: 'info' | 'warn' | 'error';
+      readonly fields: Record<string, unknown>;
+      readonly message: string;
+    };
 
 const run = async (config: Config): Promise<void> => {
   const say = (message: FromProjector): void => {
@@ -41,10 +47,11 @@ const run = async (config: Config): Promise<void> => {
   });
   await follower.run(stop.signal);
   // A halted follower stays silent and keeps its last status; the thread ends when it is told to.
-  if (!stop.signal.aborted) await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }));
+  if (!stop.signal.aborted)
+    await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }));
   await model.close();
   await events.close();
   parentPort?.close();
 };
 
-await run(workerData);
+await run(z.custom<Config>().parse(workerData));

@@ -24,7 +24,10 @@ export class Projector {
   ) {}
 
   start(): void {
-    const thread = new Worker(createRequire(import.meta.url).resolve('#thread/projector.thread'), { workerData: this.config, execArgv: [] });
+    const thread = new Worker(createRequire(import.meta.url).resolve('#thread/projector.thread'), {
+      workerData: this.config,
+      execArgv: [],
+    });
     this.thread = thread;
     thread.on('message', (message: FromProjector) => {
       if (message.type === 'log') this.log[message.level](message.fields, message.message);

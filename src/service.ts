@@ -6,7 +6,7 @@ import { CommandBus } from '@nestjs/cqrs';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { InjectOptions } from 'fastify';
 import { pino } from 'pino';
-import { openEventStore, openObjectStores, openReadModel } from './adapters.js';
+import { lockDataFolder, openEventStore, openObjectStores, openReadModel } from './adapters.js';
 import { BODY_LIMIT, EdgeAdapter, installEdge } from './api/edge.js';
 import { installOpenApi } from './api/openapi.js';
 import type { ApiPorts } from './api/ports.js';
@@ -21,12 +21,13 @@ import type { Config } from './config.js';
 import type { Log } from './ports.js';
 import { Progress } from './projections/progress.js';
 import { Projector } from './projector.js';
-import { startSagas } from './sagas/start.js';
-import { lockDataFolder } from './storage/event-store/lock.js';
 import { systemClock, systemIds, systemRandom } from './system.js';
+import { startSagas } from './workers.js';
 
 /** How long a query or command waits for the projection before it answers 503. */
 const REACH_MS = 5_000;
+/** A projection that lags and has not moved for so long is an error. */
+const STALLED_MS = 10_000;
 
 export interface Service {
   /** Listens on the configured address. @returns the service's URL */
@@ -50,7 +51,8 @@ class Closers {
   }
 }
 
-export const serviceLog = (level: string): Log => pino({ level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(2));
+export const serviceLog = (level: string): Log =>
+  pino({ level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(2));
 
 /**
  * Opens a data folder and everything that works on it.
@@ -89,11 +91,27 @@ const open = async (config: Config, log: Log, opened: Closers): Promise<Service>
   const stores = openObjectStores(config, systemRandom);
   opened.add(() => stores.close());
 
-  const journal: Journal = { store, prefix: config.streamPrefix, clock, appended: (position) => progress.appended(position) };
+  const journal: Journal = {
+    store,
+    prefix: config.streamPrefix,
+    clock,
+    appended: (position) => progress.appended(position),
+  };
   const ownership = new Ownership(journal, stores, await ensureInstance(journal, systemIds));
   await ensureStorages(journal, stores, config.storages);
   const reach = (position?: bigint): Promise<void> => progress.reach(position);
-  const commandPorts: CommandPorts = { journal, model, stores, ownership, registries, clock, ids: systemIds, random: systemRandom, log, reach };
+  const commandPorts: CommandPorts = {
+    journal,
+    model,
+    stores,
+    ownership,
+    registries,
+    clock,
+    ids: systemIds,
+    random: systemRandom,
+    log,
+    reach,
+  };
   const apiPorts: ApiPorts = {
     registries,
     progress,
@@ -108,17 +126,26 @@ const open = async (config: Config, log: Log, opened: Closers): Promise<Service>
     notReady: () => notReady(projector, progress),
   };
 
-  const adapter = new EdgeAdapter({ bodyLimit: BODY_LIMIT, forceCloseConnections: 'idle', routerOptions: { maxParamLength: 500 } });
+  const adapter = new EdgeAdapter({
+    bodyLimit: BODY_LIMIT,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 500 },
+  });
   const module = AppModule.with(commandPorts, { model, progress, clock }, apiPorts);
-  const app = await NestFactory.create<NestFastifyApplication>(module, adapter, { logger: false, bodyParser: false, abortOnError: false });
+  const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
+    logger: false,
+    bodyParser: false,
+    abortOnError: false,
+  });
   app.useGlobalFilters(await installEdge(adapter.getInstance(), apiPorts));
   installOpenApi(app, config.registries);
   await app.init();
   await adapter.getInstance().ready();
-  opened.add(() => app.close());
 
   const bus = app.get(CommandBus);
   opened.add(startSagas(bus, commandPorts, progress, config.purges));
+  // Closed first: what is in flight may wait for a saga's step.
+  opened.add(() => app.close());
 
   return {
     listen: async () => {
@@ -137,7 +164,11 @@ const notReady = (projector: Projector, progress: Progress): Record<string, stri
   const { status } = projector;
   if (status === null) return { projection: 'is starting' };
   if (status.error !== null) return { projection: status.error };
-  if (progress.checkpoint < progress.lastAppended) return { projection: `is at position ${progress.checkpoint} of ${progress.lastAppended}` };
+  const stalled = progress.stalledMs();
+  if (stalled > STALLED_MS) {
+    const { checkpoint, lastAppended } = progress;
+    return { projection: `has stood at position ${checkpoint} for ${Math.round(stalled / 1_000)} s, behind ${lastAppended}` };
+  }
   return {};
 };
 
@@ -147,9 +178,16 @@ const METHODS = ['DELETE', 'GET', 'HEAD', 'PATCH', 'POST', 'PUT', 'OPTIONS'] as 
 const injected = async (app: NestFastifyApplication, request: Request): Promise<Response> => {
   const url = new URL(request.url);
   const method = METHODS.find((known) => known === request.method) ?? 'GET';
-  const options: InjectOptions = { method, url: url.pathname + url.search, headers: { ...Object.fromEntries(request.headers), host: 'localhost' } };
+  const options: InjectOptions = {
+    method,
+    url: url.pathname + url.search,
+    headers: { ...Object.fromEntries(request.headers), host: 'localhost' },
+  };
   if (request.body !== null) options.payload = Readable.fromWeb(request.body);
-  const answer = await app.getHttpAdapter().getInstance().inject({ ...options, payloadAsStream: true });
+  const answer = await app
+    .getHttpAdapter()
+    .getInstance()
+    .inject({ ...options, payloadAsStream: true });
   const headers = new Headers();
   for (const [name, value] of Object.entries(answer.headers)) {
     if (value !== undefined) headers.set(name, String(value));

@@ -79,7 +79,14 @@ export type RecordAnswer = FileAnswer | DatasetAnswer | PlainAnswer;
 export const warningAnswer = z.object({ code: z.string(), message: z.string(), by: z.array(refSchema).optional() });
 
 const why = z.enum(['virtual-key', 'asked', 'semantic-key', 'shared', 'foreign-storage']);
-const objectAnswer = z.object({ storage: z.string(), path: z.string(), why, objects: z.number(), bytes: z.number(), sharedWith: z.array(refSchema) });
+const objectAnswer = z.object({
+  storage: z.string(),
+  path: z.string(),
+  why,
+  objects: z.number(),
+  bytes: z.number(),
+  sharedWith: z.array(refSchema),
+});
 
 export const previewAnswer = z.object({
   registry: z.string(),
@@ -130,7 +137,18 @@ export const tombstoneAnswer = z.object({
 });
 
 export const commandAnswer = z.object({
-  outcome: z.enum(['created', 'existing', 'updated', 'trashed', 'restored', 'held', 'released', 'unchanged', 'purging', 'purged']),
+  outcome: z.enum([
+    'created',
+    'existing',
+    'updated',
+    'trashed',
+    'restored',
+    'held',
+    'released',
+    'unchanged',
+    'purging',
+    'purged',
+  ]),
   record: recordAnswer.nullable(),
   warnings: z.array(warningAnswer),
   dryRun: z.literal(true).optional(),

@@ -48,7 +48,12 @@ export class Commanding {
    * The answer to a purge: 202 while it is under way, 200 with its receipt once it has ended, 409 where it was called off.
    * @param defaultWaitMs how long the call waits where the caller does not say
    */
-  async answerPurge(request: FastifyRequest, reply: FastifyReply, result: Result, defaultWaitMs: number): Promise<CommandAnswer> {
+  async answerPurge(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    result: Result,
+    defaultWaitMs: number,
+  ): Promise<CommandAnswer> {
     const { registry, uid } = result.record;
     headers(reply, result);
     const waitMs = preferredWait(request) ?? defaultWaitMs;
@@ -68,7 +73,9 @@ export class Commanding {
   }
 
   async withTombstone(error: Refusal, ref: Ref): Promise<Problem> {
-    const found = await this.queries.execute<GetRecord, { row: CatalogueRow; purge: PurgeRow | null } | null>(new GetRecord(ref));
+    const found = await this.queries.execute<GetRecord, { row: CatalogueRow; purge: PurgeRow | null } | null>(
+      new GetRecord(ref),
+    );
     const problem = asProblem(error);
     if (found?.purge == null) return problem;
     return gone(problem.message, found.row, found.purge);
@@ -86,7 +93,12 @@ export class Commanding {
 
 /** 410, with what is left to say of the record. */
 export const gone = (detail: string, row: CatalogueRow, purge: PurgeRow): Problem =>
-  new Problem('purged', detail, { tombstone: tombstoneWire(purge, row.record.revision) }, { 'Cache-Control': 'no-store' });
+  new Problem(
+    'purged',
+    detail,
+    { tombstone: tombstoneWire(purge, row.record.revision) },
+    { 'Cache-Control': 'no-store' },
+  );
 
 const headers = (reply: FastifyReply, { record, replayed, outcome }: Result): void => {
   reply.header('ETag', `"${record.revision}"`).header('X-Position', String(record.position));

@@ -26,7 +26,8 @@ export const installEdge = async (server: FastifyInstance, ports: ApiPorts): Pro
     request.correlationId = header(request, 'x-correlation-id') ?? request.correlationId;
     reply.header('X-Correlation-Id', request.correlationId);
     refuseStrangers(request);
-    if (request.method === 'DELETE' && hasBody(request)) throw new Problem('malformed', 'DELETE takes no body: what it needs comes in the query.');
+    if (request.method === 'DELETE' && hasBody(request))
+      throw new Problem('malformed', 'DELETE takes no body: what it needs comes in the query.');
   });
   server.addHook('preHandler', async (request) => {
     const wanted = minPosition(request);
@@ -36,7 +37,12 @@ export const installEdge = async (server: FastifyInstance, ports: ApiPorts): Pro
   const send = (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     const problem = asProblem(error);
     if (PROBLEMS[problem.code][0] >= 500) {
-      const fields = { correlationId: request.correlationId, method: request.method, route: request.routeOptions.url, err: error };
+      const fields = {
+        correlationId: request.correlationId,
+        method: request.method,
+        route: request.routeOptions.url,
+        err: error,
+      };
       if (problem.code === 'internal') ports.log.error(fields, 'a request failed in a way that nobody expected');
       else ports.log.warn(fields, problem.message);
     }
@@ -58,11 +64,24 @@ export const installEdge = async (server: FastifyInstance, ports: ApiPorts): Pro
     const path = request.url.split('?', 1)[0] ?? '';
     const allowed = [...new Set(routes.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method))].sort();
     if (allowed.length === 0) {
-      send(new Problem('not-found', `There is nothing at ${path}. GET /openapi.json lists every route.`), request, reply);
+      send(
+        new Problem('not-found', `There is nothing at ${path}. GET /openapi.json lists every route.`),
+        request,
+        reply,
+      );
       return;
     }
     const allow = allowed.join(', ');
-    send(new Problem('method-not-allowed', `${request.method} is not for ${path}; it takes ${allow}.`, {}, { Allow: allow }), request, reply);
+    send(
+      new Problem(
+        'method-not-allowed',
+        `${request.method} is not for ${path}; it takes ${allow}.`,
+        {},
+        { Allow: allow },
+      ),
+      request,
+      reply,
+    );
   });
   return new ProblemFilter(send);
 };
@@ -93,10 +112,14 @@ export class EdgeAdapter extends FastifyAdapter {
 const takeJson = (server: FastifyInstance): void => {
   const parse = server.getDefaultJsonParser('error', 'error');
   server.removeAllContentTypeParsers();
-  server.addContentTypeParser(['application/json', 'application/merge-patch+json'], { parseAs: 'string' }, (request, body, done) => {
-    if (body.length === 0) done(null, undefined);
-    else void parse(request, typeof body === 'string' ? body : body.toString('utf8'), done);
-  });
+  server.addContentTypeParser(
+    ['application/json', 'application/merge-patch+json'],
+    { parseAs: 'string' },
+    (request, body, done) => {
+      if (body.length === 0) done(null, undefined);
+      else void parse(request, typeof body === 'string' ? body : body.toString('utf8'), done);
+    },
+  );
 };
 
 interface Route {
@@ -121,7 +144,10 @@ const collectRoutes = (server: FastifyInstance): Route[] => {
 const refuseStrangers = (request: FastifyRequest): void => {
   const { host, origin } = request.headers;
   if (host !== undefined && !LOOPBACK.test(host)) {
-    throw new Problem('forbidden', `Without API keys this service answers to loopback names alone, not to the Host '${host}'.`);
+    throw new Problem(
+      'forbidden',
+      `Without API keys this service answers to loopback names alone, not to the Host '${host}'.`,
+    );
   }
   if (typeof origin !== 'string') return;
   const own = new Set([`http://${host ?? ''}`, `https://${host ?? ''}`]);

@@ -31,7 +31,8 @@ export class FilesController {
     onlyParameters(query, ['visibility', 'path']);
     const row = await this.row(request);
     const visibility = query.get('visibility');
-    if (visibility !== undefined && visibility !== 'any') throw new Invalid([{ path: '?visibility', message: `must be any, got '${visibility}'` }]);
+    if (visibility !== undefined && visibility !== 'any')
+      throw new Invalid([{ path: '?visibility', message: `must be any, got '${visibility}'` }]);
     if (isTrashed(row.record) && visibility !== 'any') throw new InTrash('read it, or ask with visibility=any');
     const fields = fieldsOf(row);
     const path = pathOf(fields, query.get('path'));
@@ -46,12 +47,20 @@ export class FilesController {
     }
     const range = rangeOf(request.headers['range'], request.headers['if-range'], etag, whole.size);
     if (range === 'unsatisfiable') {
-      throw new Problem('range', `The content has ${whole.size} bytes.`, {}, { 'Content-Range': `bytes */${whole.size}` });
+      throw new Problem(
+        'range',
+        `The content has ${whole.size} bytes.`,
+        {},
+        { 'Content-Range': `bytes */${whole.size}` },
+      );
     }
     reply
       .header('Content-Type', 'application/octet-stream')
       .header('X-Content-Type-Options', 'nosniff')
-      .header('Content-Disposition', contentDisposition(path === fields.path ? (fields.key ?? `${row.uid}${fields.suffix ?? ''}`) : path))
+      .header(
+        'Content-Disposition',
+        contentDisposition(path === fields.path ? (fields.key ?? `${row.uid}${fields.suffix ?? ''}`) : path),
+      )
       .header('Content-Length', range === null ? whole.size : range.end - range.start + 1);
     if (range !== null) reply.code(206).header('Content-Range', `bytes ${range.start}-${range.end}/${whole.size}`);
     if (request.method === 'HEAD') {
@@ -67,7 +76,10 @@ export class FilesController {
   }
 
   @Get('objects')
-  async objects(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<List<{ path: string; size: number }>> {
+  async objects(
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<List<{ path: string; size: number }>> {
     const row = await this.row(request);
     const query = queryOf(request);
     onlyParameters(query, ['limit', 'cursor']);
@@ -85,7 +97,11 @@ export class FilesController {
     const page = items.slice(0, find.limit);
     const next = items.length > find.limit ? cursorAfter(name, find, page.at(-1)) : null;
     reply.header('Cache-Control', 'no-cache');
-    return { items: page.map(({ path, size }) => ({ path, size })), next, position: String(this.ports.progress.checkpoint) };
+    return {
+      items: page.map(({ path, size }) => ({ path, size })),
+      next,
+      position: String(this.ports.progress.checkpoint),
+    };
   }
 
   private async row(request: FastifyRequest): Promise<CatalogueRow> {
@@ -96,7 +112,11 @@ export class FilesController {
       : null;
     if (found === null) throw new NotFound(`There is no record files/${uid}.`);
     if (!found.row.live && found.purge !== null) {
-      throw gone(`This file was purged, or is about to be. Its history stays at /v1/files/${uid}/history.`, found.row, found.purge);
+      throw gone(
+        `This file was purged, or is about to be. Its history stays at /v1/files/${uid}/history.`,
+        found.row,
+        found.purge,
+      );
     }
     return found.row;
   }
@@ -112,8 +132,10 @@ const isAsRegistered = ({ seen }: FileFields, etag: string): boolean => seen?.ki
 /** The path of the one file that is asked for. Within a folder the caller names it. */
 const pathOf = ({ path }: FileFields, inner: string | undefined): string => {
   const isFolder = path.endsWith('/');
-  if (isFolder && inner === undefined) throw new Invalid([{ path: '?path', message: 'must name one file of this folder; GET …/objects lists them' }]);
-  if (!isFolder && inner !== undefined) throw new Invalid([{ path: '?path', message: 'is for folders; this is one file' }]);
+  if (isFolder && inner === undefined)
+    throw new Invalid([{ path: '?path', message: 'must name one file of this folder; GET …/objects lists them' }]);
+  if (!isFolder && inner !== undefined)
+    throw new Invalid([{ path: '?path', message: 'is for folders; this is one file' }]);
   if (inner === undefined) return path;
   return inner.startsWith(path) ? inner : path + inner;
 };

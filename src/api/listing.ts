@@ -22,7 +22,9 @@ export class Listing {
     wire: (row: Rows[C]) => T,
   ): Promise<List<T>> {
     const more = { ...find, limit: find.limit + 1 };
-    const { rows, total, position } = await this.queries.execute<ListRows<C>, Listed<Rows[C]>>(new ListRows(collection, more, count));
+    const { rows, total, position } = await this.queries.execute<ListRows<C>, Listed<Rows[C]>>(
+      new ListRows(collection, more, count),
+    );
     const items = rows.slice(0, find.limit);
     const last = items.at(-1);
     const next = rows.length > find.limit && last !== undefined ? cursorAfter(name, find, last) : null;

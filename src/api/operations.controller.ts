@@ -29,7 +29,14 @@ export class OperationsController {
       { path: 'startedAt', descending: true },
       { path: 'id', descending: true },
     ];
-    const page = await this.listing.page(request, reply, 'operations', 'operations', paged('operations', query, [], sort), ({ id }) => id);
+    const page = await this.listing.page(
+      request,
+      reply,
+      'operations',
+      'operations',
+      paged('operations', query, [], sort),
+      ({ id }) => id,
+    );
     const items = await Promise.all(page.items.map((id) => this.read(id)));
     return { ...page, items };
   }

@@ -1,4 +1,12 @@
-import { ConfirmationRequired, Duplicate, Invalid, Purged, Referenced, Refusal, type Fault } from '../commands/refusals.js';
+import {
+  ConfirmationRequired,
+  Duplicate,
+  Invalid,
+  Purged,
+  Referenced,
+  Refusal,
+  type Fault,
+} from '../commands/refusals.js';
 
 /** Each code of the contract with its status and title. */
 export const PROBLEMS = {
@@ -60,7 +68,15 @@ export interface ProblemBody {
 /** RFC 9457, with the contract's members. */
 export const problemBody = (problem: Problem, correlationId: string): ProblemBody => {
   const [status, title] = PROBLEMS[problem.code];
-  return { type: `urn:lethe:${problem.code}`, title, status, detail: problem.message, code: problem.code, correlationId, ...problem.extra };
+  return {
+    type: `urn:lethe:${problem.code}`,
+    title,
+    status,
+    detail: problem.message,
+    code: problem.code,
+    correlationId,
+    ...problem.extra,
+  };
 };
 
 const RETRY = { 'Retry-After': '1' };
@@ -83,7 +99,10 @@ export const asProblem = (error: unknown): Problem => {
     case 'InvalidPath':
       return new Problem('invalid', message, { errors: [{ path: '/path', message }] });
     default:
-      return fromFastify(error) ?? new Problem('internal', 'Something went wrong here. The correlation id finds it in the log.');
+      return (
+        fromFastify(error) ??
+        new Problem('internal', 'Something went wrong here. The correlation id finds it in the log.')
+      );
   }
 };
 
@@ -92,7 +111,8 @@ const refused = (error: Refusal): Problem => {
   if (error instanceof Invalid) return new Problem(code, error.message, { errors: error.errors });
   if (error instanceof Referenced) return new Problem(code, error.message, { by: error.by, count: error.count });
   if (error instanceof Duplicate) return new Problem(code, error.message, { by: error.by });
-  if (error instanceof Purged) return new Problem(code, error.message, { tombstone: null }, { 'Cache-Control': 'no-store' });
+  if (error instanceof Purged)
+    return new Problem(code, error.message, { tombstone: null }, { 'Cache-Control': 'no-store' });
   if (error instanceof ConfirmationRequired) return new Problem(code, error.message, { preview: null });
   return new Problem(code, error.message, {}, code === 'store-unavailable' ? RETRY : {});
 };
@@ -105,12 +125,23 @@ const fromFastify = (error: unknown): Problem | null => {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
   const status = 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 0;
   const message = 'message' in error && typeof error.message === 'string' ? error.message : '';
-  if (status === 413) return new Problem('too-large', 'The body is larger than this route takes (256 KiB; bytes go as multipart/form-data).');
+  if (status === 413)
+    return new Problem(
+      'too-large',
+      'The body is larger than this route takes (256 KiB; bytes go as multipart/form-data).',
+    );
   if (status === 415 || code === 'FST_INVALID_MULTIPART_CONTENT_TYPE') return unsupported();
   if (status === 404) return new Problem('not-found', 'There is nothing at this address.');
-  if (status >= 400 && status < 500) return new Problem('malformed', message === '' ? 'The request cannot be read.' : `The request cannot be read: ${message}`);
+  if (status >= 400 && status < 500)
+    return new Problem(
+      'malformed',
+      message === '' ? 'The request cannot be read.' : `The request cannot be read: ${message}`,
+    );
   return null;
 };
 
 export const unsupported = (): Problem =>
-  new Problem('unsupported-media', 'Send application/json (PATCH: also application/merge-patch+json; uploads: multipart/form-data).');
+  new Problem(
+    'unsupported-media',
+    'Send application/json (PATCH: also application/merge-patch+json; uploads: multipart/form-data).',
+  );

@@ -28,7 +28,10 @@ export class PurgesController {
   ) {}
 
   @Get()
-  async list(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<List<PurgeAnswer>> {
+  async list(
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<List<PurgeAnswer>> {
     const query = queryOf(request);
     onlyParameters(query, ['state', ...PAGING.filter((name) => name !== 'sort')]);
     const where: Condition[] = [];

@@ -101,19 +101,36 @@ export const recordQuery = (registry: string, query: ReadonlyMap<string, string>
   const filters = new Map([...query].filter(([name]) => !['visibility', ...PAGING].includes(name)));
   where.push(...conditions(fields, filters, faults));
   const defaultSort: Sort[] = [{ path: 'record.createdAt', descending: true }];
-  return paged(`catalogue/${registry}`, query, where, sortOf(fields, query.get('sort'), defaultSort, 'uid', faults), faults);
+  return paged(
+    `catalogue/${registry}`,
+    query,
+    where,
+    sortOf(fields, query.get('sort'), defaultSort, 'uid', faults),
+    faults,
+  );
 };
 
 /** Conditions on fields, as `field=value` and `field[operator]=value`. */
-export const conditions = (fields: Readonly<Record<string, Field>>, filters: ReadonlyMap<string, string>, faults: Fault[]): Condition[] => {
+export const conditions = (
+  fields: Readonly<Record<string, Field>>,
+  filters: ReadonlyMap<string, string>,
+  faults: Fault[],
+): Condition[] => {
   const found: Condition[] = [];
   for (const [parameter, value] of filters) {
     const [, name = '', op] = /^([^[\]]*)(?:\[([^[\]]*)\])?$/.exec(parameter) ?? [];
     const known = Object.hasOwn(fields, name) ? fields[name] : undefined;
-    if (known === undefined) faults.push({ path: `?${parameter}`, message: `is not a field here; fields are ${Object.keys(fields).join(', ')}` });
+    if (known === undefined)
+      faults.push({
+        path: `?${parameter}`,
+        message: `is not a field here; fields are ${Object.keys(fields).join(', ')}`,
+      });
     else if (op !== undefined && !OPERATORS[known.kind].includes(op)) {
       const takes = OPERATORS[known.kind].join(', ');
-      faults.push({ path: `?${parameter}`, message: `${name} has no operator '${op}'; it takes ${takes === '' ? 'equality' : takes}` });
+      faults.push({
+        path: `?${parameter}`,
+        message: `${name} has no operator '${op}'; it takes ${takes === '' ? 'equality' : takes}`,
+      });
     } else {
       try {
         found.push(condition(known, op ?? 'eq', value));
@@ -195,7 +212,10 @@ const visibilities = (value: string | undefined, faults: Fault[]): Condition[] =
   if (value === 'any') return [];
   const items = (value ?? '1').split(',');
   if (!items.every((item) => ['1', '0', '-1'].includes(item))) {
-    faults.push({ path: '?visibility', message: `must be 1, 0, -1, several of them with commas, or any; got '${value ?? ''}'` });
+    faults.push({
+      path: '?visibility',
+      message: `must be 1, 0, -1, several of them with commas, or any; got '${value ?? ''}'`,
+    });
     return [];
   }
   const wanted = [...new Set(items.map(Number))];
@@ -216,8 +236,10 @@ const sortOf = (
     const descending = item.startsWith('-');
     const name = descending ? item.slice(1) : item;
     const known = Object.hasOwn(fields, name) ? fields[name] : undefined;
-    if (known === undefined || known.kind === 'member') faults.push({ path: '?sort', message: `'${name}' is not a field to sort by` });
-    else if (sort.some(({ path }) => path === known.path)) faults.push({ path: '?sort', message: `'${name}' comes twice` });
+    if (known === undefined || known.kind === 'member')
+      faults.push({ path: '?sort', message: `'${name}' is not a field to sort by` });
+    else if (sort.some(({ path }) => path === known.path))
+      faults.push({ path: '?sort', message: `'${name}' comes twice` });
     else sort.push({ path: known.path, descending });
   }
   if (value === undefined) sort.push(...byDefault);
@@ -244,10 +266,15 @@ export const paged = (
     faults.push({ path: '?limit', message: `must be a whole number from 1 to ${MAX_LIMIT}, got '${limit}'` });
   }
   const count = query.get('count') ?? 'false';
-  if (count !== 'true' && count !== 'false') faults.push({ path: '?count', message: `must be true or false, got '${count}'` });
+  if (count !== 'true' && count !== 'false')
+    faults.push({ path: '?count', message: `must be true or false, got '${count}'` });
   const cursor = query.get('cursor');
   const after = cursor === undefined ? null : readCursor(cursor, list, where, sort);
-  if (cursor !== undefined && after === null) faults.push({ path: '?cursor', message: 'is not a cursor of this query: leave it out, and take next from the answer' });
+  if (cursor !== undefined && after === null)
+    faults.push({
+      path: '?cursor',
+      message: 'is not a cursor of this query: leave it out, and take next from the answer',
+    });
   if (faults.length > 0) throw new Invalid(faults);
   return { find: { where, sort, after, limit: Number(limit) }, count: count === 'true' };
 };
@@ -257,7 +284,12 @@ const cursorSchema = z.tuple([z.string(), z.array(z.union([z.string(), z.number(
 const mark = (list: string, where: readonly Condition[], sort: readonly Sort[]): string =>
   sha256(JSON.stringify([list, where, sort])).slice(0, 12);
 
-const readCursor = (cursor: string, list: string, where: readonly Condition[], sort: readonly Sort[]): Scalar[] | null => {
+const readCursor = (
+  cursor: string,
+  list: string,
+  where: readonly Condition[],
+  sort: readonly Sort[],
+): Scalar[] | null => {
   try {
     const parsed = cursorSchema.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')));
     return parsed[0] === mark(list, where, sort) && parsed[1].length === sort.length ? parsed[1] : null;
@@ -269,7 +301,9 @@ const readCursor = (cursor: string, list: string, where: readonly Condition[], s
 
 /** The cursor that goes on after `row`. */
 export const cursorAfter = (list: string, { where, sort }: Find, row: unknown): string =>
-  Buffer.from(JSON.stringify([mark(list, where, sort), sort.map(({ path }) => valueAt(row, path))])).toString('base64url');
+  Buffer.from(JSON.stringify([mark(list, where, sort), sort.map(({ path }) => valueAt(row, path))])).toString(
+    'base64url',
+  );
 
 const valueAt = (row: unknown, path: string): Scalar => {
   let value: unknown = row;
@@ -279,4 +313,3 @@ const valueAt = (row: unknown, path: string): Scalar => {
   }
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? value : null;
 };
-

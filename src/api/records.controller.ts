@@ -2,7 +2,16 @@ import { Controller, Delete, Get, Inject, Patch, Post, Put, Req, Res } from '@ne
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { HoldRecord, PurgeRecord, RegisterRecord, ReleaseHold, RestoreRecord, TrashRecord, UpdateRecord, type Envelope } from '../commands/commands.js';
+import {
+  HoldRecord,
+  PurgeRecord,
+  RegisterRecord,
+  ReleaseHold,
+  RestoreRecord,
+  TrashRecord,
+  UpdateRecord,
+  type Envelope,
+} from '../commands/commands.js';
 import { RegisterFile } from '../commands/file.commands.js';
 import { NotFound } from '../commands/refusals.js';
 import type { Fields } from '../events/events.js';
@@ -61,14 +70,22 @@ export class RecordsController {
   }
 
   @Get(':registry')
-  async list(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<List<RecordAnswer>> {
+  async list(
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<List<RecordAnswer>> {
     const registry = this.registryOf(request);
     const query = recordQuery(registry, queryOf(request));
-    return this.listing.page(request, reply, `catalogue/${registry}`, 'catalogue', query, (row) => recordWire(row.record, row.isLatest));
+    return this.listing.page(request, reply, `catalogue/${registry}`, 'catalogue', query, (row) =>
+      recordWire(row.record, row.isLatest),
+    );
   }
 
   @Post(':registry')
-  async register(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<CommandAnswer> {
+  async register(
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<CommandAnswer> {
     const registry = this.registryOf(request);
     const query = queryOf(request);
     onlyParameters(query, ['reason']);
@@ -85,7 +102,9 @@ export class RecordsController {
   async one(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<RecordAnswer> {
     const ref = this.refOf(request);
     onlyParameters(queryOf(request), []);
-    const found = await this.queries.execute<GetRecord, { row: CatalogueRow; purge: PurgeRow | null } | null>(new GetRecord(ref));
+    const found = await this.queries.execute<GetRecord, { row: CatalogueRow; purge: PurgeRow | null } | null>(
+      new GetRecord(ref),
+    );
     if (found === null) throw missing(ref);
     const { row, purge } = found;
     if (!row.live && purge !== null) {
@@ -98,7 +117,10 @@ export class RecordsController {
   }
 
   @Patch(':registry/:uid')
-  async update(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<CommandAnswer> {
+  async update(
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<CommandAnswer> {
     const ref = this.refOf(request);
     const query = queryOf(request);
     onlyParameters(query, ['reason']);
@@ -108,7 +130,10 @@ export class RecordsController {
   }
 
   @Delete(':registry/:uid')
-  async remove(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<CommandAnswer> {
+  async remove(
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<CommandAnswer> {
     const ref = this.refOf(request);
     const query = queryOf(request);
     onlyParameters(query, ['permanent', 'storage', 'dryRun', 'reason']);
@@ -127,14 +152,22 @@ export class RecordsController {
       const preview = result.outcome === 'purging' ? await this.commanding.preview(ref, storage) : null;
       const answer = await this.commanding.answer(reply, result);
       const record = result.outcome === 'purging' ? null : answer.record;
-      return { ...answer, record, dryRun: true, preview: preview ?? { ...ref, revision: result.record.revision, object: null } };
+      return {
+        ...answer,
+        record,
+        dryRun: true,
+        preview: preview ?? { ...ref, revision: result.record.revision, object: null },
+      };
     }
     if (result.outcome !== 'purging') return this.commanding.answer(reply, result);
     return this.commanding.answerPurge(request, reply, result, plain ? PLAIN_WAIT_MS : 0);
   }
 
   @Post(':registry/:uid/restore')
-  async restore(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<CommandAnswer> {
+  async restore(
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<CommandAnswer> {
     const ref = this.refOf(request);
     const query = queryOf(request);
     onlyParameters(query, ['reason']);
@@ -154,7 +187,10 @@ export class RecordsController {
   }
 
   @Delete(':registry/:uid/hold')
-  async release(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<CommandAnswer> {
+  async release(
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<CommandAnswer> {
     const ref = this.refOf(request);
     const query = queryOf(request);
     onlyParameters(query, ['reason']);
@@ -163,7 +199,10 @@ export class RecordsController {
   }
 
   @Get(':registry/:uid/history')
-  async history(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<List<HistoryAnswer>> {
+  async history(
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<List<HistoryAnswer>> {
     const ref = this.refOf(request);
     const query = queryOf(request);
     onlyParameters(
@@ -176,7 +215,14 @@ export class RecordsController {
       { path: 'uid', op: 'eq', value: ref.uid },
     ] as const;
     const sort = [{ path: 'revision', descending: false }];
-    const page = await this.listing.page(request, reply, name, 'history', paged(name, query, where, sort), (row: HistoryRow) => row);
+    const page = await this.listing.page(
+      request,
+      reply,
+      name,
+      'history',
+      paged(name, query, where, sort),
+      (row: HistoryRow) => row,
+    );
     if (page.items.length === 0 && !query.has('cursor')) throw missing(ref);
     return page;
   }
@@ -216,7 +262,13 @@ const registering = (registry: string, body: unknown, envelope: Envelope): { com
 
 const patchOf = (registry: string, body: unknown): Record<string, Json> => {
   const schema =
-    registry === 'files' ? patchFileSchema : registry === 'datasets' ? patchDatasetSchema : registry === 'storages' ? patchStorageSchema : patchPlainSchema;
+    registry === 'files'
+      ? patchFileSchema
+      : registry === 'datasets'
+        ? patchDatasetSchema
+        : registry === 'storages'
+          ? patchStorageSchema
+          : patchPlainSchema;
   const patch: Record<string, Json> = {};
   for (const [name, value] of Object.entries(parseBody<Record<string, Json | undefined>>(schema, body))) {
     if (value !== undefined) patch[name] = value;

@@ -28,7 +28,8 @@ export const parseBody = <T>(schema: z.ZodType<T>, body: unknown): T => {
 export const faultsOf = (error: z.ZodError): Fault[] =>
   error.issues.flatMap((issue) => {
     const at = issue.path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
-    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => ({ path: `${at}/${key}`, message: 'is not a field here' }));
+    if (issue.code === 'unrecognized_keys')
+      return issue.keys.map((key) => ({ path: `${at}/${key}`, message: 'is not a field here' }));
     return [{ path: at, message: lower(issue.message) }];
   });
 
@@ -42,7 +43,8 @@ export const queryOf = (request: FastifyRequest): Map<string, string> => {
   const faults: Fault[] = [];
   for (const [name, value] of new URLSearchParams(request.url.slice(mark + 1))) {
     if (query.has(name)) faults.push({ path: `?${name}`, message: 'comes twice' });
-    if (!value.isWellFormed() || value.includes('\0') || value.includes('\ufffd')) faults.push({ path: `?${name}`, message: 'is not text in UTF-8' });
+    if (!value.isWellFormed() || value.includes('\0') || value.includes('\ufffd'))
+      faults.push({ path: `?${name}`, message: 'is not text in UTF-8' });
     query.set(name, value);
   }
   if (faults.length > 0) throw new Invalid(faults);
@@ -51,7 +53,9 @@ export const queryOf = (request: FastifyRequest): Map<string, string> => {
 
 /** @throws Invalid for a parameter that this route does not take */
 export const onlyParameters = (query: ReadonlyMap<string, string>, known: readonly string[]): void => {
-  const faults = [...query.keys()].filter((name) => !known.includes(name)).map((name) => ({ path: `?${name}`, message: 'is not a parameter here' }));
+  const faults = [...query.keys()]
+    .filter((name) => !known.includes(name))
+    .map((name) => ({ path: `?${name}`, message: 'is not a parameter here' }));
   if (faults.length > 0) throw new Invalid(faults);
 };
 
@@ -75,15 +79,28 @@ const reasonSchema = z.string().min(1).max(1_000);
  * The envelope of a command: who sends it, its id from the idempotency key, the hash of all it says.
  * @param reason of the body, where the route has one there
  */
-export const envelopeOf = (request: FastifyRequest, ids: Ids, query: ReadonlyMap<string, string>, reason?: string | null): Envelope => {
+export const envelopeOf = (
+  request: FastifyRequest,
+  ids: Ids,
+  query: ReadonlyMap<string, string>,
+  reason?: string | null,
+): Envelope => {
   const actor = actorOf(request);
   const key = header(request, 'idempotency-key');
   const path = request.url.split('?', 1)[0] ?? request.url;
   const said = reason ?? query.get('reason') ?? null;
-  if (said !== null && !reasonSchema.safeParse(said).success) throw new Invalid([{ path: '?reason', message: 'must have 1 to 1,000 characters' }]);
+  if (said !== null && !reasonSchema.safeParse(said).success)
+    throw new Invalid([{ path: '?reason', message: 'must have 1 to 1,000 characters' }]);
   return {
     commandId: key === null ? ids.uuid() : commandIdOf(actor, request.method, path, key),
-    hash: sha256(canonical([request.method, path, [...query].sort(([a], [b]) => (a < b ? -1 : 1)), request.isMultipart() ? null : request.body])),
+    hash: sha256(
+      canonical([
+        request.method,
+        path,
+        [...query].sort(([a], [b]) => (a < b ? -1 : 1)),
+        request.isMultipart() ? null : request.body,
+      ]),
+    ),
     actor,
     reason: said,
     correlationId: request.correlationId,
@@ -106,7 +123,8 @@ const ifMatch = (request: FastifyRequest): number | null => {
   const value = request.headers['if-match'];
   if (value === undefined || value === '*') return null;
   const revision = /^"(\d{1,15})"$/.exec(value)?.[1];
-  if (revision === undefined) throw new Invalid([{ path: 'if-match', message: 'must be a revision in quotes, such as "3"' }]);
+  if (revision === undefined)
+    throw new Invalid([{ path: 'if-match', message: 'must be a revision in quotes, such as "3"' }]);
   return Number(revision);
 };
 

@@ -45,7 +45,10 @@ const fileMetadata = {
 /** The part `metadata` of an upload. */
 export const uploadSchema = z
   .strictObject({ key: key.nullable().default(null), keyIsVirtual: z.boolean().default(true), ...fileMetadata })
-  .refine(({ key, keyIsVirtual }) => keyIsVirtual || key !== null, { path: ['key'], message: 'is needed where keyIsVirtual is false' })
+  .refine(({ key, keyIsVirtual }) => keyIsVirtual || key !== null, {
+    path: ['key'],
+    message: 'is needed where keyIsVirtual is false',
+  })
   .refine(({ key, keyIsVirtual }) => keyIsVirtual || key === null || !isReserved(key), {
     path: ['key'],
     message: 'a semantic key never lies below .lethe/',
@@ -62,7 +65,11 @@ export const registerFileSchema = z
 
 const isReserved = (path: string): boolean => path === '.lethe' || path.startsWith('.lethe/');
 
-export const registerDatasetSchema = z.strictObject({ name: text(255).nullable().default(null), files: files.default([]), ...described });
+export const registerDatasetSchema = z.strictObject({
+  name: text(255).nullable().default(null),
+  files: files.default([]),
+  ...described,
+});
 
 export const registerPlainSchema = z.strictObject({
   name: text(255).nullable().default(null),
@@ -85,7 +92,9 @@ const patched = {
   visibility,
 };
 
-export const patchFileSchema = z.strictObject({ key: key.nullable(), accessor: text(100).nullable(), ...patched }).partial();
+export const patchFileSchema = z
+  .strictObject({ key: key.nullable(), accessor: text(100).nullable(), ...patched })
+  .partial();
 export const patchDatasetSchema = z.strictObject({ name: text(255).nullable(), files, ...patched }).partial();
 export const patchPlainSchema = z
   .strictObject({ name: text(255).nullable(), description: text(10_000).nullable(), data: jsonSchema })

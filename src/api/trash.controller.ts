@@ -34,17 +34,28 @@ export class TrashController {
       { path: 'record.trashing.at', descending: true },
       { path: 'uid', descending: true },
     ];
-    const page = await this.listing.page(request, reply, 'trash', 'catalogue', paged('trash', query, where, sort), (row) => recordWire(row.record, row.isLatest));
+    const page = await this.listing.page(
+      request,
+      reply,
+      'trash',
+      'catalogue',
+      paged('trash', query, where, sort),
+      (row) => recordWire(row.record, row.isLatest),
+    );
     return { ...page, totals: await this.totals(where) };
   }
 
   @Delete()
-  async empty(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<OperationAnswer | object> {
+  async empty(
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<OperationAnswer | object> {
     const query = queryOf(request);
     onlyParameters(query, ['olderThan', 'registry', 'permanent', 'dryRun', 'reason']);
     const permanent = flag(query, 'permanent');
     const dryRun = flag(query, 'dryRun') ?? false;
-    if (permanent === false) throw new Invalid([{ path: '?permanent', message: 'must be true: emptying the trash cannot be undone' }]);
+    if (permanent === false)
+      throw new Invalid([{ path: '?permanent', message: 'must be true: emptying the trash cannot be undone' }]);
     const older = olderThan(query);
     const trashedBefore = older === null ? null : new Date(this.ports.clock.now().getTime() - older).toISOString();
     const where: Condition[] = [...inTrash, ...registryCondition(query)];
@@ -53,9 +64,13 @@ export class TrashController {
     const totals = await this.totals(where);
     if (dryRun) return { outcome: 'purging', dryRun: true, totals };
     if (permanent !== true) {
-      throw new Problem('confirmation-required', 'This would purge everything in the trash that meets the criteria. Repeat with permanent=true; it cannot be undone.', {
-        totals,
-      });
+      throw new Problem(
+        'confirmation-required',
+        'This would purge everything in the trash that meets the criteria. Repeat with permanent=true; it cannot be undone.',
+        {
+          totals,
+        },
+      );
     }
     const criteria: Record<string, Json> = {};
     for (const name of ['registry', 'olderThan']) {
@@ -64,11 +79,19 @@ export class TrashController {
     }
     if (trashedBefore !== null) criteria['trashedBefore'] = trashedBefore;
     const position = String(this.ports.progress.checkpoint);
-    const { id, position: appended, replayed } = await this.commands.execute<EmptyTrash, Started>(new EmptyTrash(envelope, criteria, totals, position));
+    const {
+      id,
+      position: appended,
+      replayed,
+    } = await this.commands.execute<EmptyTrash, Started>(new EmptyTrash(envelope, criteria, totals, position));
     const seen = await this.queries.execute<GetOperation, SeenOperation | null>(new GetOperation(id));
     if (seen === null) throw new Problem('internal', 'The operation is not in the read model.');
     if (replayed) reply.header('Idempotent-Replayed', 'true');
-    reply.code(202).header('Location', `/v1/operations/${id}`).header('Retry-After', '1').header('X-Position', String(appended));
+    reply
+      .code(202)
+      .header('Location', `/v1/operations/${id}`)
+      .header('Retry-After', '1')
+      .header('X-Position', String(appended));
     return operationWire(seen);
   }
 
@@ -88,6 +111,12 @@ const olderThan = (query: ReadonlyMap<string, string>): number | null => {
   const value = query.get('olderThan');
   if (value === undefined) return null;
   const ms = durationMs(value);
-  if (ms === null) throw new Invalid([{ path: '?olderThan', message: `must be an ISO 8601 duration of weeks, days, hours, minutes or seconds, such as P30D; got '${value}'` }]);
+  if (ms === null)
+    throw new Invalid([
+      {
+        path: '?olderThan',
+        message: `must be an ISO 8601 duration of weeks, days, hours, minutes or seconds, such as P30D; got '${value}'`,
+      },
+    ]);
   return ms;
 };

@@ -17,7 +17,9 @@ export class Uploads {
   constructor(@Inject(Commanding) private readonly commanding: Commanding) {}
 
   async receive(request: FastifyRequest, reply: FastifyReply, bare: Envelope): Promise<CommandAnswer> {
-    const parts = request.parts({ limits: { files: 1, fields: 1, fieldSize: 256 * 1024, fileSize: Number.MAX_SAFE_INTEGER } });
+    const parts = request.parts({
+      limits: { files: 1, fields: 1, fieldSize: 256 * 1024, fileSize: Number.MAX_SAFE_INTEGER },
+    });
     try {
       const first = await parts.next();
       if (first.done === true || first.value.type !== 'field' || first.value.fieldname !== 'metadata') {
@@ -28,7 +30,9 @@ export class Uploads {
       const metadata = parseBody(uploadSchema, said);
       const second = await parts.next();
       if (second.done === true || second.value.type !== 'file' || second.value.fieldname !== 'content') {
-        throw new Invalid([{ path: '/content', message: 'must be the second part, with a filename or as application/octet-stream' }]);
+        throw new Invalid([
+          { path: '/content', message: 'must be the second part, with a filename or as application/octet-stream' },
+        ]);
       }
       const envelope = { ...bare, hash: sha256(JSON.stringify([bare.hash, metadata])) };
       const ref = { registry: 'files', uid: uidOf(envelope.commandId) };
@@ -64,6 +68,9 @@ const brokenOff = (error: unknown): Problem | null => {
   if (code === 'FST_FILES_LIMIT' || code === 'FST_FIELDS_LIMIT' || code === 'FST_PARTS_LIMIT') {
     return new Problem('malformed', 'The upload has more parts than metadata and content.');
   }
-  const broken = /unexpected end of (multipart|form)|premature close|multipart: boundary|malformed part|part terminated early/i;
-  return broken.test(error.message) || code === 'ECONNRESET' ? new Problem('malformed', 'The upload ends in the middle; nothing of it was kept.') : null;
+  const broken =
+    /unexpected end of (multipart|form)|premature close|multipart: boundary|malformed part|part terminated early/i;
+  return broken.test(error.message) || code === 'ECONNRESET'
+    ? new Problem('malformed', 'The upload ends in the middle; nothing of it was kept.')
+    : null;
 };

@@ -2,7 +2,14 @@ import type { Purge, RecordState } from '../events/record.js';
 import type { Previewed, SeenOperation } from '../projections/query.handlers.js';
 import type { PurgeRow } from '../storage/read-model/port.js';
 import type { Warning } from '../commands/result.js';
-import type { CommandAnswer, OperationAnswer, PreviewAnswer, PurgeAnswer, ReceiptAnswer, RecordAnswer } from './answers.js';
+import type {
+  CommandAnswer,
+  OperationAnswer,
+  PreviewAnswer,
+  PurgeAnswer,
+  ReceiptAnswer,
+  RecordAnswer,
+} from './answers.js';
 
 /* From rows to the contract's shapes. Absent values are null; members come in the contract's order. */
 
@@ -28,7 +35,20 @@ export const recordWire = (record: RecordState, isLatest: boolean): RecordAnswer
   const { description, version, initialVersion, transform, run, labels } = fields;
   if (fields.kind === 'dataset') {
     const { name, files } = fields;
-    return { registry: 'datasets', uid, name, description, version, initialVersion, isLatest, files, transform, run, labels, ...tail };
+    return {
+      registry: 'datasets',
+      uid,
+      name,
+      description,
+      version,
+      initialVersion,
+      isLatest,
+      files,
+      transform,
+      run,
+      labels,
+      ...tail,
+    };
   }
   const { key, keyIsVirtual, path, suffix, accessor, size, hash, hashType, objects, storage } = fields;
   return {
@@ -60,7 +80,12 @@ export const previewWire = ({ row, fate, sharedWith }: Previewed): PreviewAnswer
   const { fields, revision } = record;
   if (fate === null || fields.kind !== 'file') return { registry, uid, revision, object: null };
   const { storage, path, objects, size } = fields;
-  return { registry, uid, revision, object: { storage, path, ...fate, objects, bytes: size, sharedWith: [...sharedWith] } };
+  return {
+    registry,
+    uid,
+    revision,
+    object: { storage, path, ...fate, objects, bytes: size, sharedWith: [...sharedWith] },
+  };
 };
 
 export const purgeWire = (row: PurgeRow): PurgeAnswer => {
@@ -114,7 +139,9 @@ const fateWire = ({ object, purge: { outcome } }: PurgeRow): ReceiptAnswer['obje
 
 const receiptWarnings = ({ outcome, storage }: Purge): Warning[] => {
   if (outcome?.fate === 'deleted' && outcome.changed) {
-    return [{ code: 'object-changed', message: 'something else lies at the path by now; it was not this object and stays' }];
+    return [
+      { code: 'object-changed', message: 'something else lies at the path by now; it was not this object and stays' },
+    ];
   }
   if (outcome?.fate === 'kept' && outcome.why === 'shared' && storage === 'delete') {
     return [{ code: 'shared', message: 'other live records share the object, so it stays', by: outcome.by }];

@@ -13,25 +13,23 @@ export interface Content {
   readonly objects: number;
 }
 
-/** Passes bytes through and tells, once they are through, what they were. */
-export const measuring = (): { tap: Transform; content: () => Content } => {
+/** Passes bytes through and tells, once all of them are through, what they were; null before that. */
+export const measuring = (): { tap: Transform; content: () => Content | null } => {
   const md5 = createHash('md5');
   let size = 0;
-  let digest: string | null = null;
+  let content: Content | null = null;
   const tap = new Transform({
     transform(chunk: Buffer, _encoding, done) {
       md5.update(chunk);
       size += chunk.length;
       done(null, chunk);
     },
-  });
-  return {
-    tap,
-    content: () => {
-      digest ??= md5.digest('base64url');
-      return { size, hash: digest, hashType: 'md5', objects: 1 };
+    flush(done) {
+      content = { size, hash: md5.digest('base64url'), hashType: 'md5', objects: 1 };
+      done();
     },
-  };
+  });
+  return { tap, content: () => content };
 };
 
 /** Reads a stream to its end for what its bytes are, keeping none of them. */
@@ -41,7 +39,13 @@ export const contentOf = async (body: Readable): Promise<Content> => {
     // Reading is the measuring.
     for await (const _ of bytes);
   });
-  return content();
+  return whole(content());
+};
+
+/** @throws Error where the bytes did not all come through */
+export const whole = (content: Content | null): Content => {
+  if (content !== null) return content;
+  throw new Error('a stream was asked for its content before its end');
 };
 
 export interface Found {
@@ -60,7 +64,8 @@ export const look = async (store: ObjectStore, path: string): Promise<Found | 'c
   const hashes: string[] = [];
   for (const file of before) {
     const found = await lookAtFile(store, file.path);
-    if (found === null || found === 'changed' || found.seen.kind !== 'file' || found.seen.etag !== file.etag) return 'changed';
+    if (found === null || found === 'changed' || found.seen.kind !== 'file' || found.seen.etag !== file.etag)
+      return 'changed';
     hashes.push(found.content.hash);
   }
   const seen = seenFolder(before);

@@ -1,7 +1,15 @@
 import type { RecordEvent } from '../events/events.js';
 import { isPurging, isTrashed, type RecordState } from '../events/record.js';
 import { HIDDEN, isTrashable, TRASHED, VISIBLE, type Json } from '../events/vocabulary.js';
-import type { Envelope, HoldRecord, RegisterRecord, ReleaseHold, RestoreRecord, TrashRecord, UpdateRecord } from './commands.js';
+import type {
+  Envelope,
+  HoldRecord,
+  RegisterRecord,
+  ReleaseHold,
+  RestoreRecord,
+  TrashRecord,
+  UpdateRecord,
+} from './commands.js';
 import { mergePatch } from './merge-patch.js';
 import { Conflict, InTrash, NotTrashable, Purged, RevisionChanged } from './refusals.js';
 

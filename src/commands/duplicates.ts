@@ -52,7 +52,19 @@ const relativePaths = async (store: ObjectStore, folder: string): Promise<string
 
 /** The caller's metadata that an existing record does not carry: it is left as it is. */
 export const notTaken = (existing: FileFields, wanted: Partial<FileFields>): string[] =>
-  (['key', 'keyIsVirtual', 'accessor', 'description', 'version', 'initialVersion', 'labels', 'run', 'transform'] as const).filter(
+  (
+    [
+      'key',
+      'keyIsVirtual',
+      'accessor',
+      'description',
+      'version',
+      'initialVersion',
+      'labels',
+      'run',
+      'transform',
+    ] as const
+  ).filter(
     (name) => JSON.stringify(wanted[name] ?? null) !== JSON.stringify(existing[name]) && !isDefault(name, wanted[name]),
   );
 

@@ -1,5 +1,12 @@
 import { decode, digestOf, encode, streamOf, Unreadable } from '../events/codec.js';
-import { EVENTS, isRecordEvent, type LetheEvent, type Metadata, type Recorded, type RecordEvent } from '../events/events.js';
+import {
+  EVENTS,
+  isRecordEvent,
+  type LetheEvent,
+  type Metadata,
+  type Recorded,
+  type RecordEvent,
+} from '../events/events.js';
 import { eventIdOf } from '../events/ids.js';
 import { evolve, fold, type RecordState } from '../events/record.js';
 import type { Ref } from '../events/vocabulary.js';
@@ -80,7 +87,14 @@ export const consider = async (
   if (record === null) throw missing(ref);
   const events = await decide(record);
   const sealed = seal(journal.clock, lastOf({ stored, recorded, record }), envelope, events);
-  const would = sealed.map(({ event, meta, form }) => ({ event, meta, id: form.id, ...ref, revision: record.revision, position: record.position }));
+  const would = sealed.map(({ event, meta, form }) => ({
+    event,
+    meta,
+    id: form.id,
+    ...ref,
+    revision: record.revision,
+    position: record.position,
+  }));
   return { before: record, record, events: would, replayed: false };
 };
 
@@ -138,7 +152,12 @@ const append = async (
 ): Promise<{ record: RecordState; events: Recorded<RecordEvent>[] }> => {
   const revision = stream.stored.length - 1;
   const written = seal(journal.clock, lastOf(stream), envelope, events);
-  const { position } = await appendSurely(journal, streamOf(journal.prefix, ref.registry, ref.uid), revision, written.map(({ form }) => form));
+  const { position } = await appendSurely(
+    journal,
+    streamOf(journal.prefix, ref.registry, ref.uid),
+    revision,
+    written.map(({ form }) => form),
+  );
   journal.appended(position);
   const recorded = written.map(({ form, event, meta }, index) => ({
     event,
@@ -182,7 +201,16 @@ export const seal = <E extends LetheEvent>(
   const at = last !== null && now < last.meta.at ? last.meta.at : now;
   let previous = last === null ? null : digestOf(last.stored, last.meta);
   return events.map((event, index) => {
-    const meta: Metadata = { version: EVENTS[event.type].version, actor, reason, commandId, commandHash: hash, correlationId, at, previous };
+    const meta: Metadata = {
+      version: EVENTS[event.type].version,
+      actor,
+      reason,
+      commandId,
+      commandHash: hash,
+      correlationId,
+      at,
+      previous,
+    };
     const form = encode(eventIdOf(commandId, hash, index), event, meta);
     previous = digestOf(form, meta);
     return { form, event, meta };
@@ -190,7 +218,12 @@ export const seal = <E extends LetheEvent>(
 };
 
 /** Repeats an append whose outcome is unknown. Once one was, only an answer settles it: a later failure leaves it unknown. */
-export const appendSurely = async (journal: Journal, stream: string, revision: number, events: readonly NewEvent[]): Promise<Appended> => {
+export const appendSurely = async (
+  journal: Journal,
+  stream: string,
+  revision: number,
+  events: readonly NewEvent[],
+): Promise<Appended> => {
   let unknown: OutcomeUnknown | null = null;
   for (let tries = 0; tries < ATTEMPTS; tries += 1) {
     try {

@@ -49,7 +49,12 @@ export class EmptyTrashHandler implements ICommandHandler<EmptyTrash, Started> {
     }
     const event: OperationEvent = { type: 'OperationStarted', kind: 'empty-trash', criteria, position, total };
     const sealed = seal(journal.clock, null, envelope, [event]);
-    const appended = await appendSurely(journal, streamOf(journal.prefix, 'operations', id), -1, sealed.map(({ form }) => form));
+    const appended = await appendSurely(
+      journal,
+      streamOf(journal.prefix, 'operations', id),
+      -1,
+      sealed.map(({ form }) => form),
+    );
     journal.appended(appended.position);
     return { id, position: appended.position, replayed: false };
   }
@@ -67,7 +72,12 @@ export class CompleteOperationHandler implements ICommandHandler<CompleteOperati
     if (stored === undefined || started === undefined || second !== undefined) return;
     const event: OperationEvent = { type: 'OperationCompleted', purged, skippedCount, skipped: [...skipped] };
     const sealed = seal(journal.clock, { stored, meta: started.meta }, envelope, [event]);
-    const { position } = await appendSurely(journal, stream, 0, sealed.map(({ form }) => form));
+    const { position } = await appendSurely(
+      journal,
+      stream,
+      0,
+      sealed.map(({ form }) => form),
+    );
     journal.appended(position);
   }
 }

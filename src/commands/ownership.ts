@@ -1,3 +1,4 @@
+import { text } from 'node:stream/consumers';
 import { z } from 'zod';
 import { decode, encode, streamOf } from '../events/codec.js';
 import { sha256 } from '../events/ids.js';
@@ -65,12 +66,12 @@ export class Ownership {
 const readOwner = async (store: ObjectStore): Promise<z.infer<typeof ownerSchema> | null> => {
   const found = await store.get(OWNER);
   if (found === null) return null;
-  const chunks: Buffer[] = [];
-  for await (const chunk of found.body) chunks.push(Buffer.from(chunk));
   try {
-    return ownerSchema.parse(JSON.parse(Buffer.concat(chunks).toString('utf8')));
+    return ownerSchema.parse(JSON.parse(await text(found.body)));
   } catch (cause) {
-    throw new Corrupt(`${OWNER} does not say whose the storage is. If it is this service's, remove that file.`, { cause });
+    throw new Corrupt(`${OWNER} does not say whose the storage is. If it is this service's, remove that file.`, {
+      cause,
+    });
   }
 };
 
@@ -96,7 +97,9 @@ export const ensureInstance = async (journal: Journal, ids: Ids): Promise<string
   };
   try {
     const instance = ids.uuid();
-    const { position } = await journal.store.append(stream, -1, [encode(commandId, { type: 'InstanceCreated', instance }, meta)]);
+    const { position } = await journal.store.append(stream, -1, [
+      encode(commandId, { type: 'InstanceCreated', instance }, meta),
+    ]);
     journal.appended(position);
     return instance;
   } catch (error) {

@@ -3,7 +3,17 @@ import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { isPurging, type RecordState } from '../events/record.js';
 import { storageFacts } from '../events/storage-data.js';
 import { pointingAt } from '../projections/neighbours.js';
-import { HoldRecord, PurgeRecord, RegisterRecord, ReleaseHold, ReportPurgeStep, RestoreRecord, RetryPurge, TrashRecord, UpdateRecord } from './commands.js';
+import {
+  HoldRecord,
+  PurgeRecord,
+  RegisterRecord,
+  ReleaseHold,
+  ReportPurgeStep,
+  RestoreRecord,
+  RetryPurge,
+  TrashRecord,
+  UpdateRecord,
+} from './commands.js';
 import { decideHold, decideRegister, decideRelease, decideRestore, decideTrash, decideUpdate } from './decide.js';
 import { decidePurge, decidePurgeStep, decideRetry, refusePurge, type PurgeFacts } from './decide-purge.js';
 import { consider, execute, executeNew, type Executed } from './execute.js';
@@ -37,9 +47,11 @@ export class RegisterRecordHandler implements ICommandHandler<RegisterRecord, Re
     const { stores, journal } = this.ports;
     const place = fields.kind === 'plain' ? fields.place : null;
     const facts = storageFacts(fields.kind === 'plain' ? { ...fields, place: place ?? '' } : fields);
-    if (facts === null || fields.kind !== 'plain') throw new Invalid([{ path: '/data', message: 'must be {"root", "managed"}' }]);
+    if (facts === null || fields.kind !== 'plain')
+      throw new Invalid([{ path: '/data', message: 'must be {"root", "managed"}' }]);
     const granted = await stores.grant(facts.root);
-    if (granted === null) throw new Forbidden(`The root ${facts.root} lies below no root of the configuration. Name it there first.`);
+    if (granted === null)
+      throw new Forbidden(`The root ${facts.root} lies below no root of the configuration. Name it there first.`);
     const data = { root: facts.root, managed: facts.managed && granted.managed };
     return registerStorage(journal, envelope, { ...fields, data, place: await stores.placeOf(facts.root) });
   }
@@ -73,7 +85,8 @@ export class UpdateRecordHandler implements ICommandHandler<UpdateRecord, Result
 
 const newPointers = (changes: Readonly<Record<string, { to: unknown }>>): Parameters<typeof checkReferences>[2] => {
   const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
-  const texts = (value: unknown): string[] => (Array.isArray(value) ? value.filter((item) => typeof item === 'string') : []);
+  const texts = (value: unknown): string[] =>
+    Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
   return {
     ...(changes['labels'] && { labels: texts(changes['labels'].to) }),
     ...(changes['files'] && { files: texts(changes['files'].to) }),
@@ -90,14 +103,21 @@ export class TrashRecordHandler implements ICommandHandler<TrashRecord, Result> 
     const { journal } = this.ports;
     const { ref, envelope, storage, permanent, dryRun } = command;
     const decide = (record: RecordState) => decideTrash(record, command, { purgeAfter: null });
-    const done = dryRun ? await consider(journal, ref, envelope, decide) : await execute(journal, ref, envelope, decide);
+    const done = dryRun
+      ? await consider(journal, ref, envelope, decide)
+      : await execute(journal, ref, envelope, decide);
     const { record } = done;
     if (isPurging(record) && !done.replayed) return result('purging', done, storageChanged(record, storage));
-    const warnings: Warning[] = storage === null ? [] : [{ code: 'storage-ignored', message: 'storage= has no meaning until the record is purged' }];
+    const warnings: Warning[] =
+      storage === null
+        ? []
+        : [{ code: 'storage-ignored', message: 'storage= has no meaning until the record is purged' }];
     if (done.events.length > 0) return result('trashed', done, warnings);
     if (permanent === false) return result('unchanged', done, warnings);
     refusePurge(record, storage, await factsOf(this.ports, record));
-    throw new ConfirmationRequired('The record is already in the trash. Repeat with permanent=true to purge it; this cannot be undone.');
+    throw new ConfirmationRequired(
+      'The record is already in the trash. Repeat with permanent=true to purge it; this cannot be undone.',
+    );
   }
 }
 
@@ -106,7 +126,9 @@ export class RestoreRecordHandler implements ICommandHandler<RestoreRecord, Resu
   constructor(@Inject(COMMAND_PORTS) private readonly ports: CommandPorts) {}
 
   async execute(command: RestoreRecord): Promise<Result> {
-    const done = await execute(this.ports.journal, command.ref, command.envelope, (record) => decideRestore(record, command));
+    const done = await execute(this.ports.journal, command.ref, command.envelope, (record) =>
+      decideRestore(record, command),
+    );
     return result(done.events.length === 0 ? 'unchanged' : 'restored', done);
   }
 }
@@ -116,7 +138,9 @@ export class HoldRecordHandler implements ICommandHandler<HoldRecord, Result> {
   constructor(@Inject(COMMAND_PORTS) private readonly ports: CommandPorts) {}
 
   async execute(command: HoldRecord): Promise<Result> {
-    const done = await execute(this.ports.journal, command.ref, command.envelope, (record) => decideHold(record, command));
+    const done = await execute(this.ports.journal, command.ref, command.envelope, (record) =>
+      decideHold(record, command),
+    );
     return result(done.events.length === 0 ? 'unchanged' : 'held', done);
   }
 }
@@ -126,7 +150,9 @@ export class ReleaseHoldHandler implements ICommandHandler<ReleaseHold, Result> 
   constructor(@Inject(COMMAND_PORTS) private readonly ports: CommandPorts) {}
 
   async execute(command: ReleaseHold): Promise<Result> {
-    const done = await execute(this.ports.journal, command.ref, command.envelope, (record) => decideRelease(record, command));
+    const done = await execute(this.ports.journal, command.ref, command.envelope, (record) =>
+      decideRelease(record, command),
+    );
     return result(done.events.length === 0 ? 'unchanged' : 'released', done);
   }
 }
@@ -139,7 +165,9 @@ export class PurgeRecordHandler implements ICommandHandler<PurgeRecord, Result> 
     const { journal } = this.ports;
     const { ref, envelope, storage, dryRun } = command;
     const decide = async (record: RecordState) => decidePurge(record, command, await factsOf(this.ports, record));
-    const done = dryRun ? await consider(journal, ref, envelope, decide) : await execute(journal, ref, envelope, decide);
+    const done = dryRun
+      ? await consider(journal, ref, envelope, decide)
+      : await execute(journal, ref, envelope, decide);
     return result('purging', done, done.events.length === 0 ? storageChanged(done.record, storage) : []);
   }
 }
@@ -149,7 +177,9 @@ export class RetryPurgeHandler implements ICommandHandler<RetryPurge, Result> {
   constructor(@Inject(COMMAND_PORTS) private readonly ports: CommandPorts) {}
 
   async execute(command: RetryPurge): Promise<Result> {
-    const done = await execute(this.ports.journal, command.ref, command.envelope, (record) => decideRetry(record, command));
+    const done = await execute(this.ports.journal, command.ref, command.envelope, (record) =>
+      decideRetry(record, command),
+    );
     return result('purging', done);
   }
 }
@@ -159,7 +189,9 @@ export class ReportPurgeStepHandler implements ICommandHandler<ReportPurgeStep, 
   constructor(@Inject(COMMAND_PORTS) private readonly ports: CommandPorts) {}
 
   async execute(command: ReportPurgeStep): Promise<Result> {
-    const done = await execute(this.ports.journal, command.ref, command.envelope, (record) => decidePurgeStep(record, command));
+    const done = await execute(this.ports.journal, command.ref, command.envelope, (record) =>
+      decidePurgeStep(record, command),
+    );
     return result('purging', done);
   }
 }

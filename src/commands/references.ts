@@ -23,7 +23,10 @@ export const checkReferences = async (journal: Journal, registry: string, fields
     } else if (isPurging(record)) {
       throw new Conflict(`${target.registry}/${target.uid} was purged, or is about to be: nothing can point to it.`);
     } else if (path === '/initialVersion' && record.fields.kind !== 'plain' && record.fields.initialVersion !== null) {
-      faults.push({ path, message: `'${target.uid}' is not the first of its line; that one is '${record.fields.initialVersion}'` });
+      faults.push({
+        path,
+        message: `'${target.uid}' is not the first of its line; that one is '${record.fields.initialVersion}'`,
+      });
     }
   }
   if (faults.length > 0) throw new Invalid(faults);
@@ -38,6 +41,7 @@ const pointers = (registry: string, fields: Partial<Fields>): Pointer[] => {
   if ('files' in fields) fields.files?.forEach((uid, index) => add(`/files/${index}`, 'files', uid, 'file'));
   if ('run' in fields) add('/run', 'runs', fields.run, 'run');
   if ('transform' in fields) add('/transform', 'transforms', fields.transform, 'transform');
-  if ('initialVersion' in fields) add('/initialVersion', registry, fields.initialVersion, registry === 'files' ? 'file' : 'dataset');
+  if ('initialVersion' in fields)
+    add('/initialVersion', registry, fields.initialVersion, registry === 'files' ? 'file' : 'dataset');
   return found;
 };

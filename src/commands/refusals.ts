@@ -37,7 +37,9 @@ export class NotFound extends Refusal {
 export class Purged extends Refusal {
   readonly code = 'purged';
   constructor(readonly record: RecordState) {
-    super(`This record ${record.purge?.ended ? 'was purged' : 'is being purged'}. Its history stays at /v1/${record.registry}/${record.uid}/history.`);
+    super(
+      `This record ${record.purge?.ended ? 'was purged' : 'is being purged'}. Its history stays at /v1/${record.registry}/${record.uid}/history.`,
+    );
   }
 }
 
@@ -54,7 +56,9 @@ export class RevisionChanged extends Refusal {
 export class OnHold extends Refusal {
   readonly code = 'on-hold';
   constructor(hold: NonNullable<RecordState['hold']>) {
-    super(`The record is on hold since ${hold.at} by ${hold.by}${hold.reason === null ? '' : ` (${hold.reason})`}. Release the hold before purging it.`);
+    super(
+      `The record is on hold since ${hold.at} by ${hold.by}${hold.reason === null ? '' : ` (${hold.reason})`}. Release the hold before purging it.`,
+    );
   }
 }
 
@@ -65,14 +69,18 @@ export class Referenced extends Refusal {
     readonly by: readonly Ref[],
     readonly count: number,
   ) {
-    super(`${count === 1 ? 'A live record points' : `${count} live records point`} to this one. Purge or change them first.`);
+    super(
+      `${count === 1 ? 'A live record points' : `${count} live records point`} to this one. Purge or change them first.`,
+    );
   }
 }
 
 export class ForeignStorage extends Refusal {
   readonly code = 'foreign-storage';
   constructor(storage: string) {
-    super(`The storage ${storage} is not managed by this service, which never deletes from it. Leave out storage=delete.`);
+    super(
+      `The storage ${storage} is not managed by this service, which never deletes from it. Leave out storage=delete.`,
+    );
   }
 }
 
@@ -97,9 +105,6 @@ export class InTrash extends Refusal {
 
 export class Conflict extends Refusal {
   readonly code = 'conflict';
-  constructor(message: string) {
-    super(message);
-  }
 }
 
 export class Duplicate extends Refusal {

@@ -1,5 +1,12 @@
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
-import { BUILT_IN_PLAIN, isTrashable, registryNameSchema, RESERVED_NAMES, TRASHABLE, type Json } from '../events/vocabulary.js';
+import {
+  BUILT_IN_PLAIN,
+  isTrashable,
+  registryNameSchema,
+  RESERVED_NAMES,
+  TRASHABLE,
+  type Json,
+} from '../events/vocabulary.js';
 import type { Fault } from './refusals.js';
 
 export type RegistryKind = 'trashable' | 'plain';
@@ -14,13 +21,18 @@ export class Registries {
   constructor(configured: Readonly<Record<string, { schema?: JsonSchema | undefined }>>) {
     const ajv = new Ajv2020({ allErrors: true, strict: false, logger: false });
     for (const [name, { schema }] of Object.entries(configured)) {
-      if (!registryNameSchema.safeParse(name).success) throw new Error(`registries.${name}: a name must match [a-z][a-z0-9_]{0,39}`);
-      if (RESERVED_NAMES.has(name) || isTrashable(name) || BUILT_IN_PLAIN.includes(name)) throw new Error(`registries.${name}: this name is taken`);
+      if (!registryNameSchema.safeParse(name).success)
+        throw new Error(`registries.${name}: a name must match [a-z][a-z0-9_]{0,39}`);
+      if (RESERVED_NAMES.has(name) || isTrashable(name) || BUILT_IN_PLAIN.includes(name))
+        throw new Error(`registries.${name}: this name is taken`);
       if (schema === undefined) continue;
       try {
         this.schemas.set(name, { schema, validate: ajv.compile(schema) });
       } catch (cause) {
-        throw new Error(`registries.${name}.schema is not a JSON Schema: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+        throw new Error(
+          `registries.${name}.schema is not a JSON Schema: ${cause instanceof Error ? cause.message : String(cause)}`,
+          { cause },
+        );
       }
     }
     this.names = [...TRASHABLE, ...BUILT_IN_PLAIN, ...Object.keys(configured)];

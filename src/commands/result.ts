@@ -2,7 +2,8 @@ import type { RecordState } from '../events/record.js';
 import type { Ref } from '../events/vocabulary.js';
 import type { Executed } from './execute.js';
 
-export type Outcome = 'created' | 'existing' | 'updated' | 'trashed' | 'restored' | 'held' | 'released' | 'unchanged' | 'purging';
+export type Outcome =
+  'created' | 'existing' | 'updated' | 'trashed' | 'restored' | 'held' | 'released' | 'unchanged' | 'purging';
 
 export interface Warning {
   readonly code: string;
@@ -20,7 +21,11 @@ export interface Result {
   readonly changed: boolean;
 }
 
-export const result = (outcome: Outcome, { record, events, replayed }: Executed, warnings: readonly Warning[] = []): Result => ({
+export const result = (
+  outcome: Outcome,
+  { record, events, replayed }: Executed,
+  warnings: readonly Warning[] = [],
+): Result => ({
   outcome,
   record,
   warnings,

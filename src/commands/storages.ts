@@ -48,7 +48,8 @@ export const storeOf = async (stores: ObjectStores, { facts }: Storage): Promise
   try {
     return await stores.at(facts.root);
   } catch (error) {
-    if (error instanceof Unavailable) throw new StoreUnavailable(`The storage ${facts.name} cannot be reached: ${error.message}`);
+    if (error instanceof Unavailable)
+      throw new StoreUnavailable(`The storage ${facts.name} cannot be reached: ${error.message}`);
     throw error;
   }
 };
@@ -73,7 +74,11 @@ export interface ConfiguredStorage {
  * At the start: registers the storages that the configuration names and lets `managed` follow it.
  * @throws Error where a known name comes with another root: its files would lie elsewhere than their records say
  */
-export const ensureStorages = async (journal: Journal, stores: ObjectStores, configured: readonly ConfiguredStorage[]): Promise<void> => {
+export const ensureStorages = async (
+  journal: Journal,
+  stores: ObjectStores,
+  configured: readonly ConfiguredStorage[],
+): Promise<void> => {
   for (const { name, root, managed } of configured) {
     const place = await stores.placeOf(root);
     const { ref, record } = await latestOf(journal, name);
@@ -95,7 +100,9 @@ export const ensureStorages = async (journal: Journal, stores: ObjectStores, con
       {
         type: 'RecordUpdated',
         changes: {
-          ...(known.managed === managed ? {} : { data: { from: { root, managed: known.managed }, to: { root, managed } } }),
+          ...(known.managed === managed
+            ? {}
+            : { data: { from: { root, managed: known.managed }, to: { root, managed } } }),
           ...(known.place === place ? {} : { place: { from: known.place, to: place } }),
         },
         withdraws: null,

@@ -34,7 +34,8 @@ export const streamOf = (prefix: string, registry: string, uid: string): string 
 
 const addressOf = (prefix: string, stream: string): { registry: string; uid: string } => {
   const dash = stream.indexOf('-', prefix.length);
-  if (!stream.startsWith(prefix) || dash < 0) throw new Unreadable(`stream ${stream} is not named ${prefix}<registry>-<uid>`);
+  if (!stream.startsWith(prefix) || dash < 0)
+    throw new Unreadable(`stream ${stream} is not named ${prefix}<registry>-<uid>`);
   return { registry: stream.slice(prefix.length, dash), uid: stream.slice(dash + 1) };
 };
 
@@ -55,7 +56,9 @@ export const decode = (prefix: string, stored: Placed, upcasters = UPCASTERS): R
   const { registry, uid } = addressOf(prefix, stored.stream);
   const meta = parse(metadataSchema, parseJson(stored.metadata, where), where);
   if (meta.version > known.version) {
-    throw new Unreadable(`${where} has version ${meta.version}, this is Lethe with version ${known.version}: upgrade Lethe`);
+    throw new Unreadable(
+      `${where} has version ${meta.version}, this is Lethe with version ${known.version}: upgrade Lethe`,
+    );
   }
   let data = parse(objectSchema, parseJson(stored.data, where), where);
   for (const upcast of upcasters[stored.type]?.slice(meta.version - 1) ?? []) data = upcast(data);

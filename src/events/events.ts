@@ -119,7 +119,12 @@ const RecordPurgeCancelled = z.strictObject({
   why: z.literal('referenced'),
   by: z.array(refSchema),
 });
-const ObjectKept = z.strictObject({ type: z.literal('ObjectKept'), request, why: keptWhySchema, by: z.array(refSchema) });
+const ObjectKept = z.strictObject({
+  type: z.literal('ObjectKept'),
+  request,
+  why: keptWhySchema,
+  by: z.array(refSchema),
+});
 const ObjectDeletionStarted = z.strictObject({
   type: z.literal('ObjectDeletionStarted'),
   request,
@@ -217,7 +222,8 @@ export type EventOf<T extends EventType> = Extract<LetheEvent, { type: T }>;
 
 const RECORD_EVENTS: ReadonlySet<string> = new Set(recordEventSchema.options.map(({ shape }) => shape.type.value));
 
-export const isRecordEvent = (recorded: Recorded): recorded is Recorded<RecordEvent> => RECORD_EVENTS.has(recorded.event.type);
+export const isRecordEvent = (recorded: Recorded): recorded is Recorded<RecordEvent> =>
+  RECORD_EVENTS.has(recorded.event.type);
 
 /** What every event carries beside its own fields. */
 export const metadataSchema = z.strictObject({

@@ -43,7 +43,12 @@ export interface Purge {
   readonly withdraws: string | null;
   readonly operation: string | null;
   readonly attempts: number;
-  readonly failure: { readonly error: string; readonly waitMs: number | null; readonly at: string; readonly revision: number } | null;
+  readonly failure: {
+    readonly error: string;
+    readonly waitMs: number | null;
+    readonly at: string;
+    readonly revision: number;
+  } | null;
   readonly started: { readonly seen: Seen | null; readonly at: string } | null;
   /** A person asked to keep the object after the deletion had failed or was parked. */
   readonly keepAsked: { readonly at: string; readonly revision: number } | null;
@@ -70,7 +75,10 @@ export const evolve = (record: RecordState | null, recorded: Recorded<RecordEven
 export const fold = (history: readonly Recorded<RecordEvent>[]): RecordState | null =>
   history.reduce<RecordState | null>(evolve, null);
 
-const registered = (event: EventOf<'RecordRegistered'>, { meta, registry, uid, revision, position }: Recorded): RecordState => ({
+const registered = (
+  event: EventOf<'RecordRegistered'>,
+  { meta, registry, uid, revision, position }: Recorded,
+): RecordState => ({
   registry,
   uid,
   revision,

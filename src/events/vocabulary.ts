@@ -11,7 +11,15 @@ export const uidSchema = z.string().regex(/^[0-9A-Za-z]{20}$/, 'must be 20 base6
 export const registryNameSchema = z.string().regex(/^[a-z][a-z0-9_]{0,39}$/, 'must match [a-z][a-z0-9_]{0,39}');
 
 /** Words that the routes take, and so no registry may be named. */
-export const RESERVED_NAMES: ReadonlySet<string> = new Set(['trash', 'bulk', 'purges', 'audit', 'events', 'stats', 'operations']);
+export const RESERVED_NAMES: ReadonlySet<string> = new Set([
+  'trash',
+  'bulk',
+  'purges',
+  'audit',
+  'events',
+  'stats',
+  'operations',
+]);
 export const TRASHABLE: readonly string[] = ['files', 'datasets'];
 export const BUILT_IN_PLAIN: readonly string[] = ['storages', 'users', 'transforms', 'runs', 'labels'];
 
@@ -28,7 +36,9 @@ export const sameRef = (a: Ref, b: Ref): boolean => a.uid === b.uid && a.registr
 export const positionSchema = z.string().regex(/^(0|[1-9][0-9]{0,18})$/, 'must be a decimal number');
 
 /** RFC 3339 in UTC with milliseconds: text order is time order. */
-export const instantSchema = z.string().regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/, 'must be an RFC 3339 time in UTC');
+export const instantSchema = z
+  .string()
+  .regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/, 'must be an RFC 3339 time in UTC');
 
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 export const jsonSchema: z.ZodType<Json> = z.json();

@@ -8,7 +8,8 @@ export interface FateFacts {
   readonly sharedWith: readonly Ref[];
 }
 
-export type Fate = { readonly fate: 'keep'; readonly why: KeptWhy } | { readonly fate: 'delete'; readonly why: 'virtual-key' | 'asked' };
+export type Fate =
+  { readonly fate: 'keep'; readonly why: KeptWhy } | { readonly fate: 'delete'; readonly why: 'virtual-key' | 'asked' };
 
 /** The contract's table (section 2), row by row: the first that applies. */
 export const fateOf = (fields: FileFields, storage: StorageWish, { managed, sharedWith }: FateFacts): Fate => {

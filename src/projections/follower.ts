@@ -43,7 +43,7 @@ export class Follower {
   ) {}
 
   async run(signal: AbortSignal): Promise<void> {
-    for (let failures = 0; !signal.aborted; ) {
+    for (let failures = 0; !signal.aborted;) {
       try {
         await this.follow(signal, () => {
           failures = 0;
@@ -52,11 +52,17 @@ export class Follower {
       } catch (error) {
         if (signal.aborted) return;
         if (error instanceof CheckpointMoved) continue;
-        if (!isPassing(error)) return this.halt(error);
+        if (!isPassing(error)) {
+          this.halt(error);
+          return;
+        }
         failures += 1;
         this.say({ error: messageOf(error) });
         const wait = Math.min(BACKOFF_MS.first * 2 ** failures, BACKOFF_MS.last) * (0.5 + this.ports.random.next() / 2);
-        this.ports.log.warn({ error: messageOf(error), waitMs: Math.round(wait) }, 'the projection stopped and will go on');
+        this.ports.log.warn(
+          { error: messageOf(error), waitMs: Math.round(wait) },
+          'the projection stopped and will go on',
+        );
         await this.ports.clock.sleep(wait, signal).catch(() => undefined);
       }
     }

@@ -72,7 +72,9 @@ export const filesIn = async (model: ReadModel, overlaps: readonly Overlap[]): P
       { path: 'live', op: 'eq', value: true },
     ];
     for (const where of conditionsOf('record.fields.path', span)) {
-      found.push(...(await model.find('catalogue', { where: [...here, ...where], sort: byUid, after: null, limit: MANY })));
+      found.push(
+        ...(await model.find('catalogue', { where: [...here, ...where], sort: byUid, after: null, limit: MANY })),
+      );
     }
   }
   return unique(found);
@@ -87,7 +89,9 @@ export const deletionsIn = async (model: ReadModel, overlaps: readonly Overlap[]
       { path: 'object.storage', op: 'eq', value: storage },
     ];
     for (const where of conditionsOf('object.path', span)) {
-      found.push(...(await model.find('purges', { where: [...here, ...where], sort: byUid, after: null, limit: MANY })));
+      found.push(
+        ...(await model.find('purges', { where: [...here, ...where], sort: byUid, after: null, limit: MANY })),
+      );
     }
   }
   return unique(found);
@@ -106,4 +110,6 @@ const conditionsOf = (path: string, span: Span): Condition[][] => {
   return span.under === null ? [exact] : [exact, [{ path, op: 'startsWith', value: span.under }]];
 };
 
-const unique = <R extends Ref>(rows: readonly R[]): R[] => [...new Map(rows.map((row) => [`${row.registry}/${row.uid}`, row])).values()];
+const unique = <R extends Ref>(rows: readonly R[]): R[] => [
+  ...new Map(rows.map((row) => [`${row.registry}/${row.uid}`, row])).values(),
+];

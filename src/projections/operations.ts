@@ -27,7 +27,8 @@ export const projectOperations = async (model: ReadModel, batch: readonly Record
     } else if (event.type === 'OperationCompleted') {
       const row = rows.get(uid) ?? (await model.get('operations', [uid]))[0];
       const { purged, skippedCount, skipped } = event;
-      if (row !== undefined) rows.set(uid, { ...row, state: 'done', purged, skippedCount, skipped, endedAt: meta.at, revision });
+      if (row !== undefined)
+        rows.set(uid, { ...row, state: 'done', purged, skippedCount, skipped, endedAt: meta.at, revision });
     }
   }
   return [...rows.values()];

@@ -4,7 +4,8 @@
  */
 
 /** Which paths of one storage overlap a location: all of them, or these and those that begin with `under`. */
-export type Span = { readonly all: true } | { readonly all: false; readonly paths: readonly string[]; readonly under: string | null };
+export type Span =
+  { readonly all: true } | { readonly all: false; readonly paths: readonly string[]; readonly under: string | null };
 
 /** @returns null where the storage at `place` holds nothing that could overlap `location` */
 export const spanIn = (place: string, location: string): Span | null => {

@@ -24,6 +24,8 @@ interface Waiter {
 export class Progress {
   private reached: Position = 0n;
   private own: Position = 0n;
+  /** When the projection last moved, or last fell behind. */
+  private behindSince = 0;
   private waiters: Waiter[] = [];
   private readonly listeners = new Set<() => void>();
 
@@ -42,12 +44,19 @@ export class Progress {
   }
 
   appended(position: Position): void {
+    if (this.reached >= this.own) this.behindSince = this.clock.monotonic();
     if (position > this.own) this.own = position;
+  }
+
+  /** How long the projection has stood still behind what this process appended, in milliseconds: the watchdog's measure. */
+  stalledMs(): number {
+    return this.reached >= this.own ? 0 : this.clock.monotonic() - this.behindSince;
   }
 
   moved(checkpoint: Position): void {
     if (checkpoint <= this.reached) return;
     this.reached = checkpoint;
+    this.behindSince = this.clock.monotonic();
     for (const listener of this.listeners) listener();
     const due = this.waiters.filter(({ position }) => position <= checkpoint);
     if (due.length === 0) return;

@@ -2,7 +2,15 @@ import { EVENTS, isRecordEvent, type EventOf, type Recorded, type RecordEvent } 
 import { evolve, pointsTo, type Purge, type RecordState } from '../events/record.js';
 import { storageFacts } from '../events/storage-data.js';
 import { VISIBLE, type Json, type Ref } from '../events/vocabulary.js';
-import type { CatalogueRow, Changes, HistoryRow, PurgeRow, PurgeState, ReadModel, Verdict } from '../storage/read-model/port.js';
+import type {
+  CatalogueRow,
+  Changes,
+  HistoryRow,
+  PurgeRow,
+  PurgeState,
+  ReadModel,
+  Verdict,
+} from '../storage/read-model/port.js';
 import { fateOf } from './fate.js';
 import { projectOperations } from './operations.js';
 import { initialOf, Workspace } from './workspace.js';
@@ -39,7 +47,11 @@ const keysOf = (records: readonly Recorded<RecordEvent>[]): [known: Set<string>,
   return [known, fresh];
 };
 
-const apply = async (workspace: Workspace, purges: Map<string, PurgeRow>, recorded: Recorded<RecordEvent>): Promise<void> => {
+const apply = async (
+  workspace: Workspace,
+  purges: Map<string, PurgeRow>,
+  recorded: Recorded<RecordEvent>,
+): Promise<void> => {
   const key = `${recorded.registry}/${recorded.uid}`;
   const before = await workspace.row(key);
   const record = evolve(before?.record ?? null, recorded);
@@ -64,7 +76,12 @@ const apply = async (workspace: Workspace, purges: Map<string, PurgeRow>, record
 };
 
 /** Marks the last registered of a line's visible members, once one of them appears, or is shown, hidden or gone. */
-const elect = async (workspace: Workspace, before: CatalogueRow | null, registry: string, uid: string): Promise<void> => {
+const elect = async (
+  workspace: Workspace,
+  before: CatalogueRow | null,
+  registry: string,
+  uid: string,
+): Promise<void> => {
   const row = await workspace.row(`${registry}/${uid}`);
   if (row === null) return;
   if (before !== null && before.live === row.live && before.record.visibility === row.record.visibility) return;
@@ -72,11 +89,15 @@ const elect = async (workspace: Workspace, before: CatalogueRow | null, registry
   if (initial === null) return;
   const members = await workspace.line(registry, initial);
   const visible = members.filter(({ live, record }) => live && record.visibility === VISIBLE);
-  const last = visible.reduce<CatalogueRow | null>((a, b) => (a === null || b.record.registeredAt > a.record.registeredAt ? b : a), null);
+  const last = visible.reduce<CatalogueRow | null>(
+    (a, b) => (a === null || b.record.registeredAt > a.record.registeredAt ? b : a),
+    null,
+  );
   for (const member of members) {
     const startsLine = member.uid === initial;
     const isLatest = member.uid === last?.uid;
-    if (member.isLatest !== isLatest || member.startsLine !== startsLine) workspace.put({ ...member, isLatest, startsLine });
+    if (member.isLatest !== isLatest || member.startsLine !== startsLine)
+      workspace.put({ ...member, isLatest, startsLine });
   }
 };
 
@@ -90,7 +111,17 @@ const purgeRow = async (
   if (purge !== null && event.type === 'RecordPurgeRequested') {
     const verdict = await judge(workspace, record, event);
     const key = fields.kind === 'file' ? fields.key : null;
-    return purgeState({ registry, uid, state: 'pending', open: true, verdict, purge, key, object: objectOf(record), deleting: false });
+    return purgeState({
+      registry,
+      uid,
+      state: 'pending',
+      open: true,
+      verdict,
+      purge,
+      key,
+      object: objectOf(record),
+      deleting: false,
+    });
   }
   const row = before?.record.purge == null ? undefined : workspace.purges.get(`${registry}/${uid}`);
   if (row === undefined) return null;
@@ -117,10 +148,16 @@ const stateOf = ({ ended, failure }: Purge): PurgeState => {
 };
 
 /** The verdict on a purge request, by what stands before it in the log. A withdrawal is called off by no reference. */
-const judge = async (workspace: Workspace, record: RecordState, event: EventOf<'RecordPurgeRequested'>): Promise<Verdict> => {
+const judge = async (
+  workspace: Workspace,
+  record: RecordState,
+  event: EventOf<'RecordPurgeRequested'>,
+): Promise<Verdict> => {
   const { fields } = record;
   if (event.withdraws === null) {
-    const referrers = (await workspace.pointingAt(record)).filter(({ registry, uid }) => registry !== record.registry || uid !== record.uid);
+    const referrers = (await workspace.pointingAt(record)).filter(
+      ({ registry, uid }) => registry !== record.registry || uid !== record.uid,
+    );
     if (referrers.length > 0) return { fate: 'called-off', by: firstHundred(referrers) };
   }
   if (fields.kind !== 'file') return { fate: 'no-object' };

@@ -3,11 +3,29 @@ import { QueryHandler, type IQueryHandler } from '@nestjs/cqrs';
 import { storageFacts } from '../events/storage-data.js';
 import { TRASHED, VISIBLE, type Ref } from '../events/vocabulary.js';
 import type { Clock } from '../ports.js';
-import type { CatalogueRow, Collection, Condition, OperationRow, PurgeRow, ReadModel, Rows } from '../storage/read-model/port.js';
+import type {
+  CatalogueRow,
+  Collection,
+  Condition,
+  OperationRow,
+  PurgeRow,
+  ReadModel,
+  Rows,
+} from '../storage/read-model/port.js';
 import { fateOf, type Fate } from './fate.js';
 import { allStorages, sharersOf, storedOf } from './neighbours.js';
 import type { Progress } from './progress.js';
-import { AwaitPurge, CountVisible, GetOperation, GetRecord, IsLatest, ListRows, PreviewPurge, SumRows, TrashTotals } from './queries.js';
+import {
+  AwaitPurge,
+  CountVisible,
+  GetOperation,
+  GetRecord,
+  IsLatest,
+  ListRows,
+  PreviewPurge,
+  SumRows,
+  TrashTotals,
+} from './queries.js';
 
 export interface QueryPorts {
   readonly model: ReadModel;
@@ -24,7 +42,10 @@ export interface Listed<R> {
 }
 
 @QueryHandler(GetRecord)
-export class GetRecordHandler implements IQueryHandler<GetRecord, { row: CatalogueRow; purge: PurgeRow | null } | null> {
+export class GetRecordHandler implements IQueryHandler<
+  GetRecord,
+  { row: CatalogueRow; purge: PurgeRow | null } | null
+> {
   constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
 
   async execute({ ref }: GetRecord) {
@@ -93,7 +114,10 @@ export class GetOperationHandler implements IQueryHandler<GetOperation, SeenOper
     if (row === undefined) return null;
     const ofThis: Condition = { path: 'purge.operation', op: 'eq', value: id };
     const done = await model.total('purges', [ofThis, { path: 'state', op: 'eq', value: 'done' }]);
-    const under = await model.total('purges', [ofThis, { path: 'state', op: 'in', value: ['pending', 'failed', 'parked'] }]);
+    const under = await model.total('purges', [
+      ofThis,
+      { path: 'state', op: 'in', value: ['pending', 'failed', 'parked'] },
+    ]);
     return { row, purged: done.rows, purging: under.rows };
   }
 }
@@ -182,7 +206,7 @@ export class CountVisibleHandler implements IQueryHandler<CountVisible, Map<stri
     const { model, progress } = this.ports;
     await progress.reach();
     const counts = new Map<string, number>();
-    for (let after: (string | null)[] | null = null; ; ) {
+    for (let after: (string | null)[] | null = null; ;) {
       const page: Rows['stats'][] = await model.find('stats', {
         where: [{ path: 'visibility', op: 'eq', value: VISIBLE }],
         sort: [

@@ -53,7 +53,9 @@ export class Workspace {
   }
 
   async storages(): Promise<Stored[]> {
-    return storedOf(await this.overlay(await allStorages(this.model), (row) => row.live && row.registry === 'storages'));
+    return storedOf(
+      await this.overlay(await allStorages(this.model), (row) => row.live && row.registry === 'storages'),
+    );
   }
 
   /** The other live file records on the object of `ref`. */
@@ -70,7 +72,7 @@ export class Workspace {
   async line(registry: string, initial: string): Promise<CatalogueRow[]> {
     await this.row(`${registry}/${initial}`);
     const later: CatalogueRow[] = [];
-    for (let after: string[] | null = null; ; ) {
+    for (let after: string[] | null = null; ;) {
       const page: CatalogueRow[] = await this.model.find('catalogue', {
         where: [{ path: 'record.fields.initialVersion', op: 'eq', value: initial }],
         sort: [{ path: 'uid', descending: false }],
@@ -82,7 +84,10 @@ export class Workspace {
       if (page.length < 1000 || last === undefined) break;
       after = [last.uid];
     }
-    return this.overlay(later, (row) => row.registry === registry && (row.uid === initial || initialOf(row) === initial));
+    return this.overlay(
+      later,
+      (row) => row.registry === registry && (row.uid === initial || initialOf(row) === initial),
+    );
   }
 
   private adopt(row: CatalogueRow): void {
@@ -92,7 +97,10 @@ export class Workspace {
     this.rows.set(key, row);
   }
 
-  private async overlay(found: readonly CatalogueRow[], wanted: (row: CatalogueRow) => boolean): Promise<CatalogueRow[]> {
+  private async overlay(
+    found: readonly CatalogueRow[],
+    wanted: (row: CatalogueRow) => boolean,
+  ): Promise<CatalogueRow[]> {
     for (const row of found) this.adopt(row);
     return [...this.rows.values()].filter(wanted);
   }

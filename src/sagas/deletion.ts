@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { z } from 'zod';
 import { listing, seenFile, seenFolder } from '../commands/content.js';
 import type { Seen } from '../events/events.js';
@@ -42,7 +43,12 @@ export interface Deleted {
 }
 
 /** Deletes what was named at `path`, and asks the store again. What is named and gone counts as deleted. */
-export const deleteNamed = async (store: ObjectStore, path: string, seen: Seen | null, guard: Guard): Promise<Deleted> => {
+export const deleteNamed = async (
+  store: ObjectStore,
+  path: string,
+  seen: Seen | null,
+  guard: Guard,
+): Promise<Deleted> => {
   if (seen === null) {
     await guard();
     return { objects: 0, bytes: 0, changed: await somethingLies(store, path) };
@@ -50,7 +56,9 @@ export const deleteNamed = async (store: ObjectStore, path: string, seen: Seen |
   if (seen.kind === 'file') {
     await guard();
     const found = await store.delete(path, seen);
-    return found === 'changed' ? { objects: 0, bytes: 0, changed: true } : { objects: 1, bytes: seen.size, changed: false };
+    return found === 'changed'
+      ? { objects: 0, bytes: 0, changed: true }
+      : { objects: 1, bytes: seen.size, changed: false };
   }
   let objects = 0;
   let bytes = 0;
@@ -101,10 +109,9 @@ const seenObjectSchema = z.object({
 const readManifest = async (store: ObjectStore, seen: Seen & { kind: 'folder' }): Promise<SeenObject[]> => {
   const found = seen.manifest === null ? null : await store.get(seen.manifest);
   if (found === null) throw new Corrupt(`The listing ${seen.manifest ?? ''} that names what to delete is not there.`);
-  const chunks: Buffer[] = [];
-  for await (const chunk of found.body) chunks.push(Buffer.from(chunk));
-  const lines = Buffer.concat(chunks).toString('utf8').split('\n').filter((line) => line !== '');
+  const lines = (await text(found.body)).split('\n').filter((line) => line !== '');
   const files = lines.map((line) => seenObjectSchema.parse(JSON.parse(line)));
-  if (seenFolder(files).digest !== seen.digest) throw new Corrupt(`The listing ${seen.manifest ?? ''} is not the one that was named.`);
+  if (seenFolder(files).digest !== seen.digest)
+    throw new Corrupt(`The listing ${seen.manifest ?? ''} is not the one that was named.`);
   return files;
 };

@@ -66,7 +66,11 @@ export interface RetryPolicy {
  * @param chance from 0 (inclusive) to 1 (exclusive)
  * @returns milliseconds; null: parked
  */
-export const waitAfter = (attempt: number, { attempts, firstWaitMs, maxWaitMs }: RetryPolicy, chance: number): number | null => {
+export const waitAfter = (
+  attempt: number,
+  { attempts, firstWaitMs, maxWaitMs }: RetryPolicy,
+  chance: number,
+): number | null => {
   if (attempt >= attempts) return null;
   const full = Math.min(firstWaitMs * 2 ** (attempt - 1), maxWaitMs);
   return Math.round(full * (0.5 + chance / 2));

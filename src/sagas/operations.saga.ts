@@ -55,7 +55,10 @@ export class OperationsSaga {
       try {
         for (const operation of await this.running()) await this.carryOut(operation, signal);
       } catch (error) {
-        this.ports.log.error({ error: error instanceof Error ? error.message : String(error) }, 'an operation stopped and will go on');
+        this.ports.log.error(
+          { error: error instanceof Error ? error.message : String(error) },
+          'an operation stopped and will go on',
+        );
       }
       const timer = new AbortController();
       await Promise.race([woken, this.ports.clock.sleep(IDLE_MS, timer.signal).catch(() => undefined)]);
@@ -93,7 +96,10 @@ export class OperationsSaga {
     if (signal.aborted) return;
     await this.ports.reach();
     const ofThis: Condition = { path: 'purge.operation', op: 'eq', value: operation.id };
-    const under = await this.ports.model.total('purges', [ofThis, { path: 'state', op: 'in', value: ['pending', 'failed'] }]);
+    const under = await this.ports.model.total('purges', [
+      ofThis,
+      { path: 'state', op: 'in', value: ['pending', 'failed'] },
+    ]);
     if (under.rows > 0) return;
     const done = await this.ports.model.total('purges', [ofThis, { path: 'state', op: 'eq', value: 'done' }]);
     const envelope = envelopeOf(operation, 'complete');
@@ -102,9 +108,13 @@ export class OperationsSaga {
   }
 
   /** The records of a tier that were in the trash at the operation's position, by the trashing that it saw. */
-  private async *trashed(operation: OperationRow, tier: (typeof TIERS)[number], signal: AbortSignal): AsyncGenerator<CatalogueRow> {
+  private async *trashed(
+    operation: OperationRow,
+    tier: (typeof TIERS)[number],
+    signal: AbortSignal,
+  ): AsyncGenerator<CatalogueRow> {
     const before = operation.criteria['trashedBefore'];
-    for (let after: string[] | null = null; !signal.aborted; ) {
+    for (let after: string[] | null = null; !signal.aborted;) {
       const page: CatalogueRow[] = await this.ports.model.find('catalogue', {
         where: [
           { path: 'registry', op: 'eq', value: tier.registry },
@@ -133,7 +143,9 @@ export class OperationsSaga {
     const trashing = record.trashing?.revision ?? -1;
     const envelope = envelopeOf(operation, 'purge', registry, uid, trashing);
     try {
-      await this.ports.purge(new PurgeRecord({ registry, uid }, envelope, null, false, { operation: operation.id, trashing }));
+      await this.ports.purge(
+        new PurgeRecord({ registry, uid }, envelope, null, false, { operation: operation.id, trashing }),
+      );
       return null;
     } catch (error) {
       if (error instanceof Refusal) return error.code;
@@ -143,7 +155,10 @@ export class OperationsSaga {
   }
 }
 
-const envelopeOf = ({ id, startedBy, reason, correlationId }: OperationRow, ...step: (string | number)[]): Envelope => ({
+const envelopeOf = (
+  { id, startedBy, reason, correlationId }: OperationRow,
+  ...step: (string | number)[]
+): Envelope => ({
   commandId: derivedId('operation', id, ...step),
   hash: sha256(JSON.stringify(step)),
   actor: startedBy,

@@ -71,7 +71,7 @@ export class PurgeSaga {
   /** Starts what is due, as long as there are lanes. @returns milliseconds until something else is */
   private async fill(signal: AbortSignal): Promise<number> {
     let idle = IDLE_MS;
-    for (let after: [number, string] | null = null; ; ) {
+    for (let after: [number, string] | null = null; ;) {
       const page: PurgeRow[] = await this.ports.model.find('purges', {
         where: [{ path: 'open', op: 'eq', value: true }],
         sort: [
@@ -103,7 +103,10 @@ export class PurgeSaga {
     this.resting.delete(key);
     const work = this.carryOut(row, key, signal)
       .catch((error: unknown) => {
-        this.ports.log.error({ record: key, error: messageOf(error) }, 'a step of a purge could not be reported; it will be repeated');
+        this.ports.log.error(
+          { record: key, error: messageOf(error) },
+          'a step of a purge could not be reported; it will be repeated',
+        );
         this.resting.set(key, { until: this.ports.clock.monotonic() + 1_000, position: stampOf(row.purge) });
       })
       .finally(() => {
@@ -137,7 +140,12 @@ export class PurgeSaga {
   }
 
   /** Does one step's effect. @returns what to report of it; a failure is one */
-  private async take(step: Exclude<Step, { do: 'nothing' | 'wait' }>, record: RecordState, purge: Purge, guard: Guard): Promise<PurgeStep> {
+  private async take(
+    step: Exclude<Step, { do: 'nothing' | 'wait' }>,
+    record: RecordState,
+    purge: Purge,
+    guard: Guard,
+  ): Promise<PurgeStep> {
     if (step.do === 'report') return step.report;
     try {
       const { store, path } = await this.objectOf(record);
@@ -160,7 +168,10 @@ export class PurgeSaga {
       if (step.do === 'clear') throw error;
       const attempt = purge.attempts + 1;
       const waitMs = waitAfter(attempt, this.ports.retries, this.ports.random.next());
-      this.ports.log.warn({ record: `${record.registry}/${record.uid}`, attempt, waitMs, error: messageOf(error) }, 'an object could not be deleted');
+      this.ports.log.warn(
+        { record: `${record.registry}/${record.uid}`, attempt, waitMs, error: messageOf(error) },
+        'an object could not be deleted',
+      );
       return { step: 'fail', attempt, error: messageOf(error), waitMs };
     }
   }
@@ -170,7 +181,8 @@ export class PurgeSaga {
     if (fields.kind !== 'file') throw new Error(`${record.registry}/${record.uid} has no object`);
     const storage = await findStorage(this.ports.journal, fields.storage);
     if (storage === null) throw new Error(`The storage ${fields.storage} is not registered any more.`);
-    if (!storage.facts.managed) throw new Error(`The storage ${storage.facts.name} is not managed: nothing is deleted from it.`);
+    if (!storage.facts.managed)
+      throw new Error(`The storage ${storage.facts.name} is not managed: nothing is deleted from it.`);
     return { store: await this.ports.ownership.assertOwned(storage), path: fields.path };
   }
 
@@ -196,7 +208,8 @@ export class PurgeSaga {
       fresh = this.ports.clock.monotonic();
       const { record } = await readRecord(this.ports.journal, row);
       const purge = record?.purge ?? null;
-      if (purge === null || purge.request !== row.purge.request || purge.outcome !== null || purge.keepAsked !== null) throw new Stale();
+      if (purge === null || purge.request !== row.purge.request || purge.outcome !== null || purge.keepAsked !== null)
+        throw new Stale();
     };
   }
 
@@ -219,6 +232,7 @@ class Stale extends Error {
 }
 
 /** What changes on a purge's row when a person acts on it. */
-const stampOf = ({ failure, keepAsked, request }: Purge): number => Math.max(failure?.revision ?? 0, keepAsked?.revision ?? 0, request);
+const stampOf = ({ failure, keepAsked, request }: Purge): number =>
+  Math.max(failure?.revision ?? 0, keepAsked?.revision ?? 0, request);
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

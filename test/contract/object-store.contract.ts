@@ -19,7 +19,7 @@ export interface OpenedObjectStore {
 }
 
 /** What no store takes as the path of one file, and what its error has to say of it. */
-export const INVALID_FILES: readonly (readonly [what: string, path: string, says: RegExp])[] = [
+const INVALID_FILES: readonly (readonly [what: string, path: string, says: RegExp])[] = [
   ['an empty path', '', /empty/],
   ['an absolute path', '/a', /begins with "\/"/],
   ['a part "."', 'a/./b', /part "\."/],

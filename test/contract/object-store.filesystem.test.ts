@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, rmdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { readdirSync, renameSync, rmdirSync, statSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import {
   chmod,
   link,
@@ -145,6 +145,29 @@ describe.each(REACHES)('a folder as an object store, %s', (_, reach) => {
       await expect(store.put('real/new', bodyOf('x'), { publish })).rejects.toBeInstanceOf(InvalidPath);
       expect(await filesBelow(root)).toEqual(['away/file', 'real']);
     });
+
+    it.each(['real/new', 'real/deep/new'])(
+      'are not followed where a parent becomes one at the last moment: %s',
+      async (path) => {
+        const synced = await spyOnSync(root);
+        synced.fail = ({ inode, times }) => {
+          // Synced into the root is the folder `real`, which the put has open by then.
+          if (inode !== statSync(root).ino || times > 1) return false;
+          renameSync(join(root, 'real'), join(root, 'away'));
+          symlinkSync(elsewhere, join(root, 'real'));
+          return false;
+        };
+        const put = store.put(path, bodyOf('x'));
+        if (reach === null) {
+          await expect(put).rejects.toBeInstanceOf(InvalidPath);
+          expect(await filesBelow(root)).toEqual(['away/file', 'real']);
+        } else {
+          // It went where it had been going: as if the folder had been moved right after.
+          await put;
+          expect(await filesBelow(root)).toEqual(['away/file', path.replace('real', 'away'), 'real'].sort());
+        }
+      },
+    );
 
     it('are not followed where the unfinished uploads should be', async () => {
       await rm(join(root, '.lethe'), { recursive: true });

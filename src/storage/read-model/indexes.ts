@@ -10,8 +10,8 @@ export interface Index {
 }
 
 /**
- * A path whose last name is, or ends in, `position`: the document holds a decimal text there, which adapters store, compare and sort as
- * the number that it is.
+ * A path whose last name is, or ends in, `position`: where the document holds a decimal text there, adapters store, compare and sort it
+ * as the number that it is.
  */
 export const holdsPosition = (path: Path): boolean => /(^|\.)(position|[A-Za-z]+Position)$/.test(path);
 

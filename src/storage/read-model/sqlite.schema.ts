@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3';
 import { createHash } from 'node:crypto';
+import { Corrupt } from '../errors.js';
 import { columnOf, columnsOf, membersColumn, membersTable } from './sqlite.columns.js';
 import { INDEXES, MEMBERS, type Index } from './indexes.js';
 import { COLLECTIONS, type Collection, type Path } from './port.js';
@@ -53,20 +54,36 @@ export const SCHEMA = Number.parseInt(
 
 export const isMade = (db: Database.Database): boolean => db.pragma('user_version', { simple: true }) === SCHEMA;
 
-/** Makes the tables; those of another version are thrown away, since the log has all that was in them. */
+/** Marks the file as a read model of Lethe's (`application_id`): "Leth". */
+const OURS = 0x4c657468;
+
+/**
+ * Makes the tables; those of another version are thrown away, since the log has all that was in them.
+ *
+ * @throws Corrupt where the file is a database of something else: nothing in it is touched
+ */
 export const make = (db: Database.Database): void => {
   const remake = db.transaction(() => {
+    const old = db
+      .prepare<[], string>(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'",
+      )
+      .pluck()
+      .all();
+    if (old.length > 0 && db.pragma('application_id', { simple: true }) !== OURS) {
+      throw new Corrupt(
+        `${db.name} is a database, but no read model of Lethe's, and was left as it is: name another file`,
+      );
+    }
     if (isMade(db)) return;
-    const old = db.prepare<[], string>(
-      "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'",
-    );
-    for (const name of old.pluck().all()) db.exec(`DROP TABLE "${name.replaceAll('"', '""')}"`);
+    for (const name of old) db.exec(`DROP TABLE "${name}"`);
     for (const statement of TABLES) db.exec(statement);
     db.exec('ANALYZE'); // makes sqlite_stat1
     for (const collection of COLLECTIONS) addIndexes(db, collection);
+    db.pragma(`application_id = ${OURS}`);
     db.pragma(`user_version = ${SCHEMA}`);
   });
-  if (!isMade(db)) remake.immediate();
+  remake.immediate();
 };
 
 /** Drops the indexes that no projection asks by. */

@@ -35,30 +35,33 @@ const openWritable = async (file: string): Promise<ReadModel> => {
 const MADE_WITHIN_MS = 10_000;
 const LOOK_AGAIN_MS = 10;
 
-/** Looks again and again: a file system's notice comes before the projector's commit can be seen, or not at all. */
+/** Looks again and again: a file system's notice may come before the projector's commit can be seen, or not at all. */
 const openReadable = async (file: string): Promise<ReadModel> => {
   const late = AbortSignal.timeout(MADE_WITHIN_MS);
-  while (!late.aborted) {
-    const model = existsSync(file) ? openMade(file) : null;
-    if (model !== null) return model;
+  let found = lookFor(file);
+  while (!late.aborted && found.model === null) {
     await setTimeout(LOOK_AGAIN_MS);
+    found = lookFor(file);
   }
+  if (found.model !== null) return found.model;
   throw new Unavailable(
     `nobody made the read model ${file} within ${MADE_WITHIN_MS / 1000} s: see what its projector (the worker role) says`,
+    { cause: found.cause },
   );
 };
 
-/** Null while the projector is about to make the file, or to remake one of another version. */
-const openMade = (file: string): ReadModel | null => {
+/** Nothing yet while the projector is about to make the file, or to remake one of another version. */
+const lookFor = (file: string): { model: ReadModel | null; cause?: unknown } => {
+  if (!existsSync(file)) return { model: null };
   try {
     return opened(file, { readonly: true, fileMustExist: true }, (db) => {
-      if (isMade(db)) return new ReadableModel(db);
+      if (isMade(db)) return { model: new ReadableModel(db) };
       db.close();
-      return null;
+      return { model: null };
     });
-  } catch (error) {
-    if (error instanceof Unavailable) return null;
-    throw error;
+  } catch (cause) {
+    if (cause instanceof Unavailable) return { model: null, cause };
+    throw cause;
   }
 };
 

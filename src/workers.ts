@@ -1,16 +1,21 @@
 import type { CommandBus } from '@nestjs/cqrs';
-import type { CommandPorts } from '../commands/ports.js';
-import { allStorages, storedOf } from '../projections/neighbours.js';
-import type { Progress } from '../projections/progress.js';
-import type { RetryPolicy } from './next-step.js';
-import { OperationsSaga } from './operations.saga.js';
-import { PurgeSaga } from './purge.saga.js';
+import type { CommandPorts } from './commands/ports.js';
+import { allStorages, storedOf } from './projections/neighbours.js';
+import type { Progress } from './projections/progress.js';
+import type { RetryPolicy } from './sagas/next-step.js';
+import { OperationsSaga } from './sagas/operations.saga.js';
+import { PurgeSaga } from './sagas/purge.saga.js';
 
 /** How often each storage is told how far the log has come. */
 const NOTE_MS = 60_000;
 
 /** Starts what works on without being asked. @returns how to stop it, between two steps */
-export const startSagas = (bus: CommandBus, ports: CommandPorts, progress: Progress, retries: RetryPolicy): (() => Promise<void>) => {
+export const startSagas = (
+  bus: CommandBus,
+  ports: CommandPorts,
+  progress: Progress,
+  retries: RetryPolicy,
+): (() => Promise<void>) => {
   const stop = new AbortController();
   const { journal, model, ownership, clock, random, log } = ports;
   const onProgress = (listener: () => void): (() => void) => progress.onMove(listener);
@@ -29,14 +34,25 @@ export const startSagas = (bus: CommandBus, ports: CommandPorts, progress: Progr
     onProgress,
     checkpoint: () => progress.checkpoint,
   });
-  const operations = new OperationsSaga({ model, clock, log, purge: send, complete: send, onProgress, reach: () => progress.reach() });
+  const operations = new OperationsSaga({
+    model,
+    clock,
+    log,
+    purge: send,
+    complete: send,
+    onProgress,
+    reach: () => progress.reach(),
+  });
   const note = async (): Promise<void> => {
     while (!stop.signal.aborted) {
       await clock.sleep(NOTE_MS, stop.signal).catch(() => undefined);
       try {
         await ownership.note(storedOf(await allStorages(model)));
       } catch (error) {
-        log.warn({ error: error instanceof Error ? error.message : String(error) }, 'a storage could not be told how far the log has come');
+        log.warn(
+          { error: error instanceof Error ? error.message : String(error) },
+          'a storage could not be told how far the log has come',
+        );
       }
     }
   };

@@ -1,0 +1,163 @@
+import type { PreviewAnswer, ProblemAnswer } from '../api/answers.js';
+import type { Ref, Tombstone, Totals } from './answers.js';
+import { isPreview, isRefs, isTombstone, isTotals } from './shapes.js';
+
+/** A refusal or failure, as the service said it: `message` is a sentence that says what to do. One class for each code. */
+export class LetheError extends Error {
+  constructor(
+    /** The whole answer (RFC 9457). */
+    readonly problem: ProblemAnswer,
+    options?: ErrorOptions,
+  ) {
+    super(problem.detail, options);
+  }
+
+  override get name(): string {
+    return this.constructor.name;
+  }
+  get code(): string {
+    return this.problem.code;
+  }
+  /** The HTTP status; 0 where there was no answer. */
+  get status(): number {
+    return this.problem.status;
+  }
+  get detail(): string {
+    return this.problem.detail;
+  }
+  /** Finds the request in the service's log. */
+  get correlationId(): string {
+    return this.problem.correlationId;
+  }
+  /** For bad input: what is wrong where. */
+  get errors(): readonly { readonly path: string; readonly message: string }[] {
+    return this.problem.errors ?? [];
+  }
+}
+
+/** An error about records that are in the way. */
+class WithRecords extends LetheError {
+  /** The first hundred. */
+  get by(): readonly Ref[] {
+    const by = this.problem['by'];
+    return isRefs(by) ? by : [];
+  }
+}
+
+/** @public */ export class Invalid extends LetheError {}
+/** @public */ export class Malformed extends LetheError {}
+/** @public */ export class Unauthenticated extends LetheError {}
+/** @public */ export class Forbidden extends LetheError {}
+export class NotFound extends LetheError {}
+/** @public */ export class ObjectMissing extends LetheError {}
+/** @public */ export class MethodNotAllowed extends LetheError {}
+/** @public */ export class NotAcceptable extends LetheError {}
+/** @public */ export class OnHold extends LetheError {}
+/** @public */ export class ForeignStorage extends LetheError {}
+/** @public */ export class Trashed extends LetheError {}
+/** @public */ export class Conflict extends LetheError {}
+/** @public */ export class RevisionChanged extends LetheError {}
+/** @public */ export class TooLarge extends LetheError {}
+/** @public */ export class UnsupportedMedia extends LetheError {}
+/** @public */ export class RangeNotSatisfiable extends LetheError {}
+/** @public */ export class NotTrashable extends LetheError {}
+/** @public */ export class IdempotencyMismatch extends LetheError {}
+/** @public */ export class RateLimited extends LetheError {}
+/** @public */ export class Internal extends LetheError {}
+/** @public */ export class Overloaded extends LetheError {}
+/** @public */ export class ProjectionBehind extends LetheError {}
+/** @public */ export class StoreUnavailable extends LetheError {}
+/** @public */ export class StorageFull extends LetheError {}
+/** @public */ export class Referenced extends WithRecords {}
+/** @public */ export class Duplicate extends WithRecords {}
+
+/** A purge that needs a yes. */
+export class ConfirmationRequired extends LetheError {
+  /** What would be purged, of one record. */
+  get preview(): PreviewAnswer | null {
+    const preview = this.problem['preview'];
+    return isPreview(preview) ? preview : null;
+  }
+  /** How much would be purged, of the trash. */
+  get totals(): Totals | null {
+    const totals = this.problem['totals'];
+    return isTotals(totals) ? totals : null;
+  }
+}
+
+/** Purged, or about to be. @public */
+export class Purged extends LetheError {
+  get tombstone(): Tombstone | null {
+    const tombstone = this.problem['tombstone'];
+    return isTombstone(tombstone) ? tombstone : null;
+  }
+}
+
+/** No answer came: nothing listens there, or the connection broke. A command may or may not have been carried out. */
+export class Unreachable extends LetheError {
+  constructor(url: string, cause: unknown) {
+    super(made('unreachable', 'No answer', `${url} does not answer: ${reasonOf(cause)}`), { cause });
+  }
+}
+
+/** An answer that is none of Lethe's. */
+export class NotLethe extends LetheError {
+  constructor(url: string, status: number) {
+    super(
+      made('unexpected-answer', 'Unexpected answer', `${url} answered with ${status}, and not as Lethe does. Is it one?`),
+    );
+  }
+}
+
+const CLASSES: Readonly<Record<string, new (problem: ProblemAnswer) => LetheError>> = {
+  invalid: Invalid,
+  malformed: Malformed,
+  unauthenticated: Unauthenticated,
+  forbidden: Forbidden,
+  'not-found': NotFound,
+  'object-missing': ObjectMissing,
+  'method-not-allowed': MethodNotAllowed,
+  'not-acceptable': NotAcceptable,
+  purged: Purged,
+  'confirmation-required': ConfirmationRequired,
+  referenced: Referenced,
+  'on-hold': OnHold,
+  'foreign-storage': ForeignStorage,
+  duplicate: Duplicate,
+  trashed: Trashed,
+  conflict: Conflict,
+  'revision-changed': RevisionChanged,
+  'too-large': TooLarge,
+  'unsupported-media': UnsupportedMedia,
+  range: RangeNotSatisfiable,
+  'not-trashable': NotTrashable,
+  'idempotency-mismatch': IdempotencyMismatch,
+  'rate-limited': RateLimited,
+  internal: Internal,
+  overloaded: Overloaded,
+  'projection-behind': ProjectionBehind,
+  'store-unavailable': StoreUnavailable,
+  'storage-full': StorageFull,
+};
+
+/** A problem as the error of its code; a code that this client does not know yet is a plain LetheError. */
+export const errorOf = (problem: ProblemAnswer): LetheError => {
+  const known = Object.hasOwn(CLASSES, problem.code) ? CLASSES[problem.code] : undefined;
+  return known === undefined ? new LetheError(problem) : new known(problem);
+};
+
+const made = (code: string, title: string, detail: string): ProblemAnswer => ({
+  type: `urn:lethe:${code}`,
+  title,
+  status: 0,
+  detail,
+  code,
+  correlationId: '',
+});
+
+/** `fetch` says "fetch failed" and hides why in the cause. */
+const reasonOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error);
+  if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0]);
+  return error.cause === undefined ? error.message : reasonOf(error.cause);
+};

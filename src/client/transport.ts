@@ -1,0 +1,87 @@
+import { errorOf, NotLethe, Unreachable } from './errors.js';
+import { isProblem } from './shapes.js';
+
+/*
+ * One request, tried again where that is safe: a query changes nothing, and a command carries its idempotency key, so that a second
+ * one is the first.
+ */
+
+export type Fetch = (request: Request) => Promise<Response>;
+
+const ATTEMPTS = 4;
+const FIRST_WAIT_MS = 150;
+const MAX_WAIT_MS = 10_000;
+
+/**
+ * @param build makes the request anew for each attempt: a body is read once
+ * @returns an answer below 400
+ * @throws LetheError, of the problem's code; Unreachable where no attempt was answered; the signal's reason
+ */
+export const send = async (fetch: Fetch, build: () => Request, signal: AbortSignal | null): Promise<Response> => {
+  for (let attempt = 1; ; attempt += 1) {
+    signal?.throwIfAborted();
+    const request = build();
+    const answer = await once(fetch, request, signal);
+    const last = attempt === ATTEMPTS;
+    if (answer instanceof Unreachable) {
+      if (last) throw answer;
+      await pause(backoff(attempt), signal);
+    } else {
+      if (answer.status < 400) return answer;
+      if (answer.status !== 503 || last) throw await problemOf(request, answer);
+      const wait = retryAfter(answer) ?? backoff(attempt);
+      await answer.body?.cancel();
+      await pause(wait, signal);
+    }
+  }
+};
+
+const once = async (fetch: Fetch, request: Request, signal: AbortSignal | null): Promise<Response | Unreachable> => {
+  try {
+    return await fetch(request);
+  } catch (error) {
+    signal?.throwIfAborted();
+    return new Unreachable(new URL(request.url).origin, error);
+  }
+};
+
+const problemOf = async (request: Request, answer: Response): Promise<Error> => {
+  const body = await jsonOf(answer);
+  return isProblem(body) ? errorOf(body) : new NotLethe(new URL(request.url).origin, answer.status);
+};
+
+/** The body as JSON; undefined where it is none. */
+export const jsonOf = async (answer: Response): Promise<unknown> => {
+  const text = await answer.text();
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return parsed;
+  } catch {
+    return undefined; // whoever asked looks at the shape, and says what it should have been
+  }
+};
+
+/** Growing, and jittered: callers that failed together do not come back together. */
+const backoff = (attempt: number): number => FIRST_WAIT_MS * 2 ** (attempt - 1) * (0.5 + Math.random());
+
+/** Milliseconds that the service asks for, with a little jitter. */
+const retryAfter = (answer: Response): number | null => {
+  const header = answer.headers.get('Retry-After') ?? '';
+  if (!/^\d{1,6}$/.test(header)) return null;
+  return Math.min(Number(header) * 1_000, MAX_WAIT_MS) * (1 + Math.random() / 4);
+};
+
+/** @throws the signal's reason as soon as it aborts */
+export const pause = (ms: number, signal: AbortSignal | null): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const abort = (): void => {
+      clearTimeout(timer);
+      reject(signal?.reason instanceof Error ? signal.reason : new Error('aborted', { cause: signal?.reason }));
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', abort);
+      resolve();
+    }, ms);
+    if (signal?.aborted === true) abort();
+    else signal?.addEventListener('abort', abort, { once: true });
+  });

@@ -1,0 +1,97 @@
+import type { FileFields, Seen } from '../events/events.js';
+import { allStorages, deletionsIn, overlapsOf, storedOf } from '../projections/neighbours.js';
+import type { ObjectStore } from '../storage/object-store/port.js';
+import type { CatalogueRow } from '../storage/read-model/port.js';
+import type { Content } from './content.js';
+import { notTaken, sameContent } from './duplicates.js';
+import type { FileMetadata } from './file.commands.js';
+import type { CommandPorts } from './ports.js';
+import { Conflict, Duplicate, Invalid } from './refusals.js';
+import type { Result, Warning } from './result.js';
+import { findStorage, type Storage } from './storages.js';
+
+/* What both ways of registering a file share: bytes that come with the call, and bytes that lie there already. */
+
+/** @throws Invalid where no live storage has this uid or name */
+export const storageNamed = async ({ journal }: CommandPorts, uidOrName: string): Promise<Storage> => {
+  const storage = await findStorage(journal, uidOrName);
+  if (storage === null)
+    throw new Invalid([{ path: '/storage', message: `no storage has the uid or name '${uidOrName}'` }]);
+  return storage;
+};
+
+/** The early word on an object that is being deleted; the projection has the last one. */
+export const refuseWhereDeleting = async (
+  { model, reach }: CommandPorts,
+  { uid }: Storage,
+  path: string,
+): Promise<void> => {
+  await reach();
+  const storages = storedOf(await allStorages(model));
+  const [deletion] = await deletionsIn(model, overlapsOf(storages, uid, path));
+  if (deletion === undefined) return;
+  throw new Conflict(
+    `The object there is being deleted, for ${deletion.registry}/${deletion.uid}. Try again when its purge has ended.`,
+  );
+};
+
+export const findExisting = async (
+  { model, reach }: CommandPorts,
+  metadata: FileMetadata,
+  store: ObjectStore,
+  storage: Storage,
+  content: Content,
+  folder: string | null,
+  warnings: Warning[],
+): Promise<CatalogueRow | null> => {
+  if (metadata.onDuplicate === 'create') return null;
+  await reach();
+  const { visible, trashed } = await sameContent(model, store, storage.uid, content, folder);
+  if (visible !== null && metadata.onDuplicate === 'fail') {
+    const by = { registry: visible.registry, uid: visible.uid };
+    throw new Duplicate(`files/${visible.uid} has the same content in this storage.`, [by]);
+  }
+  if (visible === null && trashed.length > 0) {
+    const by = trashed.map(({ registry, uid }) => ({ registry, uid }));
+    warnings.push({
+      code: 'duplicate-in-trash',
+      message: `the same content lies in the trash: ${by.map(({ uid }) => uid).join(', ')}`,
+      by,
+    });
+  }
+  return visible;
+};
+
+export const existing = ({ record }: CatalogueRow, metadata: FileMetadata, warnings: readonly Warning[]): Result => {
+  const left =
+    record.fields.kind === 'file'
+      ? notTaken(record.fields, { ...metadata, labels: [...metadata.labels], storage: record.fields.storage })
+      : [];
+  const all: Warning[] = [...warnings];
+  if (left.length > 0)
+    all.push({ code: 'metadata-ignored', message: `the record exists and keeps its own ${left.join(', ')}` });
+  return { outcome: 'existing', record, warnings: all, replayed: false, changed: false };
+};
+
+export const fieldsOf = (
+  metadata: FileMetadata,
+  storage: Storage,
+  object: { path: string; suffix: string | null; content: Content; seen: Seen; own: boolean },
+): FileFields => ({
+  kind: 'file',
+  key: metadata.key,
+  keyIsVirtual: metadata.keyIsVirtual,
+  storage: storage.uid,
+  path: object.path,
+  suffix: object.suffix,
+  accessor: metadata.accessor,
+  description: metadata.description,
+  version: metadata.version,
+  initialVersion: metadata.initialVersion,
+  ...object.content,
+  run: metadata.run,
+  transform: metadata.transform,
+  labels: [...metadata.labels],
+  own: object.own,
+  seen: object.seen,
+});

@@ -1,0 +1,7 @@
+import { inMemoryReadModel } from '../doubles/in-memory-read-model.js';
+import { readModelContract } from './read-model.contract.js';
+
+readModelContract('in memory', async () => {
+  const model = inMemoryReadModel();
+  return { model, reopen: async () => model, second: async () => model, cleanup: async () => undefined };
+});
