@@ -97,6 +97,9 @@ const open = async (config: Config, log: Log, opened: Closers): Promise<Service>
     clock,
     appended: (position) => progress.appended(position),
   };
+  // What was acknowledged before this start is read like this process's own writes: no query answers from before it.
+  const startedAt = await store.head();
+  progress.appended(startedAt);
   const ownership = new Ownership(journal, stores, await ensureInstance(journal, systemIds));
   await ensureStorages(journal, stores, config.storages);
   const reach = (position?: bigint): Promise<void> => progress.reach(position);
@@ -123,7 +126,7 @@ const open = async (config: Config, log: Log, opened: Closers): Promise<Service>
       if (storage === null) throw new StoreUnavailable(`The storage ${uid} is not registered any more.`);
       return { storage, store: await storeOf(stores, storage) };
     },
-    notReady: () => notReady(projector, progress),
+    notReady: () => notReady(projector, progress, startedAt),
   };
 
   const adapter = new EdgeAdapter({
@@ -160,10 +163,13 @@ const open = async (config: Config, log: Log, opened: Closers): Promise<Service>
 };
 
 /** A projection that lags while it stands still is as good as down. */
-const notReady = (projector: Projector, progress: Progress): Record<string, string> => {
+const notReady = (projector: Projector, progress: Progress, startedAt: bigint): Record<string, string> => {
   const { status } = projector;
   if (status === null) return { projection: 'is starting' };
   if (status.error !== null) return { projection: status.error };
+  if (progress.checkpoint < startedAt) {
+    return { projection: `is catching up: at position ${progress.checkpoint} of ${startedAt}` };
+  }
   const stalled = progress.stalledMs();
   if (stalled > STALLED_MS) {
     const { checkpoint, lastAppended } = progress;

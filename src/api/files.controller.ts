@@ -1,7 +1,6 @@
 import { Controller, Get, Inject, Req, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { z } from 'zod';
 import { InTrash, Invalid, NotFound } from '../commands/refusals.js';
 import type { FileFields } from '../events/events.js';
 import { isTrashed } from '../events/record.js';
@@ -16,7 +15,7 @@ import { contentDisposition, matchesEtag, rangeOf } from './content.js';
 import { API_PORTS, type ApiPorts } from './ports.js';
 import { Problem } from './problem.js';
 import { cursorAfter, paged } from './query-language.js';
-import { onlyParameters, queryOf } from './request.js';
+import { onlyParameters, pathParameter, queryOf } from './request.js';
 
 @Controller('v1/files/:uid')
 export class FilesController {
@@ -105,7 +104,7 @@ export class FilesController {
   }
 
   private async row(request: FastifyRequest): Promise<CatalogueRow> {
-    const { uid } = z.object({ uid: z.string() }).parse(request.params);
+    const uid = pathParameter(request, 'uid');
     const ref = { registry: 'files', uid };
     const found = uidSchema.safeParse(uid).success
       ? await this.queries.execute<GetRecord, { row: CatalogueRow; purge: PurgeRow | null } | null>(new GetRecord(ref))

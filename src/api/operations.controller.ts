@@ -1,14 +1,13 @@
 import { Controller, Get, Inject, Req, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { z } from 'zod';
 import { NotFound } from '../commands/refusals.js';
 import { GetOperation } from '../projections/queries.js';
 import type { SeenOperation } from '../projections/query.handlers.js';
 import type { OperationAnswer } from './answers.js';
 import { Listing } from './listing.js';
 import { PAGING, paged } from './query-language.js';
-import { onlyParameters, queryOf } from './request.js';
+import { onlyParameters, pathParameter, queryOf } from './request.js';
 import { operationWire } from './wire.js';
 
 @Controller('v1/operations')
@@ -44,7 +43,7 @@ export class OperationsController {
   @Get(':id')
   async one(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<OperationAnswer> {
     onlyParameters(queryOf(request), []);
-    const { id } = z.object({ id: z.string() }).parse(request.params);
+    const id = pathParameter(request, 'id');
     reply.header('Cache-Control', 'no-cache');
     return this.read(id);
   }

@@ -1,7 +1,6 @@
 import { Controller, Get, Inject, Post, Req, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { z } from 'zod';
 import { RetryPurge } from '../commands/commands.js';
 import { Invalid, NotFound } from '../commands/refusals.js';
 import { uidSchema, type Ref } from '../events/vocabulary.js';
@@ -12,7 +11,7 @@ import { Commanding } from './commanding.js';
 import { Listing } from './listing.js';
 import { API_PORTS, type ApiPorts } from './ports.js';
 import { PAGING, paged } from './query-language.js';
-import { envelopeOf, onlyParameters, parseBody, queryOf } from './request.js';
+import { envelopeOf, onlyParameters, parseBody, pathParameter, queryOf } from './request.js';
 import { retrySchema } from './schemas.js';
 import { purgeWire } from './wire.js';
 
@@ -68,7 +67,8 @@ export class PurgesController {
   }
 
   private refOf(request: FastifyRequest): Ref {
-    const { registry, uid } = z.object({ registry: z.string(), uid: z.string() }).parse(request.params);
+    const registry = pathParameter(request, 'registry');
+    const uid = pathParameter(request, 'uid');
     if (this.ports.registries.kindOf(registry) === null || !uidSchema.safeParse(uid).success) {
       throw new NotFound(`There is no record ${registry}/${uid}.`);
     }

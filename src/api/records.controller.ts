@@ -1,7 +1,6 @@
 import { Controller, Delete, Get, Inject, Patch, Post, Put, Req, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { z } from 'zod';
 import {
   HoldRecord,
   PurgeRecord,
@@ -25,7 +24,7 @@ import { Listing } from './listing.js';
 import { API_PORTS, type ApiPorts } from './ports.js';
 import { unsupported } from './problem.js';
 import { PAGING, paged, recordQuery } from './query-language.js';
-import { envelopeOf, flag, onlyParameters, parseBody, queryOf, storageWish } from './request.js';
+import { envelopeOf, flag, onlyParameters, parseBody, pathParameter, queryOf, storageWish } from './request.js';
 import {
   holdSchema,
   nothingSchema,
@@ -228,14 +227,14 @@ export class RecordsController {
   }
 
   private registryOf(request: FastifyRequest): string {
-    const { registry } = z.object({ registry: z.string() }).parse(request.params);
+    const registry = pathParameter(request, 'registry');
     if (this.ports.registries.kindOf(registry) !== null) return registry;
     throw new NotFound(`There is no registry ${registry}. GET /v1 lists them.`);
   }
 
   private refOf(request: FastifyRequest): Ref {
     const registry = this.registryOf(request);
-    const { uid } = z.object({ uid: z.string() }).parse(request.params);
+    const uid = pathParameter(request, 'uid');
     if (uidSchema.safeParse(uid).success) return { registry, uid };
     throw new NotFound(`There is no record ${registry}/${uid}: a uid has 20 base62 characters.`);
   }

@@ -16,6 +16,12 @@ declare module 'fastify' {
   }
 }
 
+const parametersSchema = z.record(z.string(), z.string());
+
+/** A parameter of the route's path. */
+export const pathParameter = (request: FastifyRequest, name: string): string =>
+  parametersSchema.parse(request.params)[name] ?? '';
+
 const PRINTABLE = /^[\x20-\x7e]{1,255}$/;
 
 /** @throws Invalid with a fault for each field that is wrong or unknown */

@@ -166,7 +166,7 @@ export class Client {
   /** Tries a failed or parked purge now; with `storage: 'keep'` it ends without deleting the object. */
   async retryPurge(ref: Ref, options: Pick<Deleting, 'storage' | 'reason' | 'wait' | 'signal'> = {}): Promise<CommandAnswer> {
     const { storage, reason, wait, signal } = options;
-    const headers = wait === undefined ? {} : { Prefer: `wait=${wait}` };
+    const headers: Record<string, string> = wait === undefined ? {} : { Prefer: `wait=${wait}` };
     const body = storage === undefined ? {} : { storage };
     return this.json('POST', `${purgePathOf(ref)}/retry`, isCommand, { body, query: { reason }, headers, signal });
   }

@@ -26,16 +26,28 @@ export const MEMBERS: { readonly [C in Collection]: readonly Path[] } = {
 
 /** Lists are asked for one registry, of live records, with one or more visibilities; then sorted. */
 const listed = ['registry', 'live', 'record.visibility'];
+const counted = ['record.fields.keyIsVirtual', 'record.fields.storage', 'record.fields.size'];
 
 export const INDEXES: { readonly [C in Collection]: readonly Index[] } = {
   catalogue: [
     { name: 'by_created', paths: [...listed, 'record.createdAt', 'uid'] },
     { name: 'by_updated', paths: [...listed, 'record.updatedAt', 'uid'] },
     { name: 'by_key', paths: [...listed, 'record.fields.key', 'uid'] },
-    // Purged records keep their trashing, so `live` comes first; the size, so that the trash's bytes are counted without its documents.
-    { name: 'by_trashing', paths: ['live', 'record.trashing.at', 'uid', 'record.fields.size'], sparse: 'record.trashing.at' },
-    { name: 'by_object', paths: ['record.fields.storage', 'record.fields.path'], sparse: 'record.fields.storage', loading: true },
+    // Purged records keep their trashing, so `live` comes first. The rest is what the trash is counted by: no document is read for it.
+    {
+      name: 'by_trashing',
+      paths: ['live', 'record.trashing.at', 'uid', 'registry', 'record.visibility', ...counted],
+      sparse: 'record.trashing.at',
+    },
+    {
+      name: 'by_object',
+      paths: ['record.fields.storage', 'record.fields.path'],
+      sparse: 'record.fields.storage',
+      loading: true,
+    },
     { name: 'by_hash', paths: ['record.fields.hash'], sparse: 'record.fields.hash' },
+    // Only storages have a place: a question about all of them names it, since no other index stands while loading.
+    { name: 'by_place', paths: ['record.fields.place'], sparse: 'record.fields.place', loading: true },
     { name: 'by_line', paths: ['record.fields.initialVersion'], sparse: 'record.fields.initialVersion', loading: true },
   ],
   history: [{ name: 'by_record', paths: ['registry', 'uid', 'revision'] }],

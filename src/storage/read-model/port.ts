@@ -30,7 +30,8 @@ export interface ReadModel {
 
   /**
    * Says that very many batches follow: indexes that only callers' queries need may be missing until `endLoad` has made them again.
-   * A process that dies in between leaves nothing to be mended by hand.
+   * Until then the last batches may not be seen by other connections, and a crash or a failed batch may take them back with it: the
+   * checkpoint says how far. A process that dies in between leaves nothing to be mended by hand.
    */
   beginLoad(): Promise<void>;
   endLoad(): Promise<void>;

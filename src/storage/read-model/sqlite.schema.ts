@@ -141,10 +141,17 @@ const VALUES_EXPECTED: { readonly [path: Path]: number } = {
   'record.fields.initialVersion': 100_000,
   'purge.operation': 1_000,
 };
+/** How many rows have a value at a path that not all have. */
+const PRESENT_EXPECTED: { readonly [path: Path]: number } = {
+  'record.fields.place': 10,
+  'record.fields.initialVersion': 200_000,
+  'record.trashing.at': 100_000,
+  'purge.operation': 100_000,
+};
 
 /** The form of `sqlite_stat1`: all rows, then how many share a value of the first column, of the first two, and so on. */
 const statOf = ({ paths, sparse }: Index): string => {
-  let rows = sparse === undefined ? ROWS_EXPECTED : ROWS_EXPECTED / 5;
+  let rows = sparse === undefined ? ROWS_EXPECTED : (PRESENT_EXPECTED[sparse] ?? ROWS_EXPECTED);
   const stat = [rows];
   for (const path of paths) {
     rows = Math.max(1, Math.round(rows / (VALUES_EXPECTED[path] ?? ROWS_EXPECTED / 2)));

@@ -1,0 +1,41 @@
+import { createInterface, type Interface } from 'node:readline';
+import { once } from 'node:events';
+
+/** Asks whoever sits at the terminal. */
+export class Question {
+  private lines: { readonly reader: Interface; readonly next: () => Promise<IteratorResult<string, undefined>> } | null = null;
+
+  constructor(private readonly signal: AbortSignal) {}
+
+  /** Whether there is anybody to ask. */
+  get canAsk(): boolean {
+    return process.stdin.isTTY && process.stderr.isTTY;
+  }
+
+  /** @returns whether the answer is yes; nothing, and the end of the input, are no */
+  async yes(question: string): Promise<boolean> {
+    process.stderr.write(`${question} `);
+    const answer = await Promise.race([this.read().next(), aborted(this.signal)]);
+    if (answer.done === true) process.stderr.write('\n');
+    return answer.done !== true && /^y(es)?$/i.test(answer.value.trim());
+  }
+
+  close(): void {
+    this.lines?.reader.close();
+  }
+
+  /** One reader for all questions: another one would lose what was typed ahead. The terminal edits the line, and turns Ctrl-C into a signal. */
+  private read() {
+    if (this.lines !== null) return this.lines;
+    const reader = createInterface({ input: process.stdin, terminal: false });
+    const iterator = reader[Symbol.asyncIterator]();
+    this.lines = { reader, next: () => iterator.next() };
+    return this.lines;
+  }
+}
+
+const aborted = async (signal: AbortSignal): Promise<never> => {
+  if (!signal.aborted) await once(signal, 'abort');
+  process.stderr.write('\n');
+  throw signal.reason;
+};

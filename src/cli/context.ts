@@ -1,0 +1,81 @@
+import type { Command } from 'commander';
+import type { Client } from '../client/client.js';
+import { LetheError } from '../client/errors.js';
+import { Question } from './ask.js';
+import { connect, type Connection, type Target } from './connection.js';
+import { exitCodeOf, Interrupted, INTERRUPTED, PipeClosed } from './exit.js';
+import { Meter } from './meter.js';
+import { Output } from './output.js';
+
+export interface GlobalOptions extends Target {
+  readonly json?: boolean;
+}
+
+/** What a verb works with. */
+export interface Context {
+  readonly client: Client;
+  readonly data: string | null;
+  readonly out: Output;
+  readonly question: Question;
+  readonly meter: Meter;
+  readonly signal: AbortSignal;
+  /** Says what went wrong and goes on: the exit code remembers it. @param about which of several */
+  readonly fail: (error: unknown, about?: string) => Promise<void>;
+}
+
+/** Runs a verb on a connection, and ends in order however it ends: what is open is closed, the exit code is the highest that came up. */
+export const withConnection = async (command: Command, verb: (context: Context) => Promise<void>, { makesFolder = false } = {}): Promise<void> => {
+  const { json = false, ...target } = command.optsWithGlobals<GlobalOptions>();
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const forget = onSignals(stopping);
+  const out = new Output(json);
+  const meter = new Meter();
+  const question = new Question(signal);
+  const fail = async (error: unknown, about?: string): Promise<void> => {
+    if (error instanceof Interrupted || error instanceof PipeClosed) throw error;
+    raiseExitCode(exitCodeOf(error));
+    out.error(error, about ?? null);
+    if (error instanceof LetheError && error.status > 0) await out.body(error.problem);
+  };
+  const orEnd = async (work: () => Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (thrown) {
+      const error: unknown = signal.aborted ? signal.reason : thrown;
+      if (error instanceof Interrupted || error instanceof PipeClosed) raiseExitCode(exitCodeOf(error));
+      else await fail(error);
+    }
+  };
+  let connection: Connection | null = null;
+  await orEnd(async () => {
+    connection = await connect(target, { signal, makesFolder, through: meter.through });
+    await verb({ ...connection, out, question, meter, signal, fail });
+  });
+  question.close();
+  await orEnd(async () => connection?.close());
+  forget();
+};
+
+/** Of several the highest. */
+export const raiseExitCode = (code: number): void => {
+  process.exitCode = Math.max(Number(process.exitCode ?? 0), code);
+};
+
+const TERMINATED = 143;
+
+/** The first signal ends the command in order, the second at once. */
+const onSignals = (stopping: AbortController): (() => void) => {
+  const stop = (code: number) => (): void => {
+    if (stopping.signal.aborted) process.exit(code);
+    stopping.abort(new Interrupted(code));
+  };
+  const interrupt = stop(INTERRUPTED);
+  const terminate = stop(TERMINATED);
+  const closed = (error: Error): void => stopping.abort('code' in error && error.code === 'EPIPE' ? new PipeClosed() : error);
+  process.on('SIGINT', interrupt).on('SIGTERM', terminate);
+  process.stdout.on('error', closed);
+  return () => {
+    process.off('SIGINT', interrupt).off('SIGTERM', terminate);
+  };
+};

@@ -1,0 +1,93 @@
+import { decode, digestOf } from '../../src/events/codec.js';
+import { isRecordEvent, type Recorded } from '../../src/events/events.js';
+import { evolve, type RecordState } from '../../src/events/record.js';
+import { storageFacts } from '../../src/events/storage-data.js';
+import type { StoredEvent } from '../../src/storage/event-store/port.js';
+import { openSqliteEventStore } from '../../src/storage/event-store/sqlite.js';
+
+export const PREFIX = 'lethe.';
+
+/** Something that must never be, and the record that it is about. */
+export interface Violation {
+  readonly what: string;
+  /** `registry/uid`; null where it is about none. */
+  readonly record: string | null;
+}
+
+/** The whole log as the test reads it from the disk by itself, and each record as its events fold. What reads it checks it. */
+export class Ledger {
+  readonly streams = new Map<string, Recorded[]>();
+  readonly states = new Map<string, RecordState>();
+  readonly violations: Violation[] = [];
+  /** What came since the last `take`. */
+  private fresh: Recorded[] = [];
+  private readonly ids = new Map<string, string>();
+  private readonly digests = new Map<string, string>();
+  private readonly correlated = new Map<string, Recorded[]>();
+  private position = 0n;
+
+  constructor(private readonly file: string) {}
+
+  get head(): bigint {
+    return this.position;
+  }
+
+  /** Reads what the log holds beyond what was read before. */
+  async follow(): Promise<void> {
+    const log = await openSqliteEventStore({ file: this.file, prefix: PREFIX, mode: 'read-only' });
+    try {
+      for await (const batch of log.readAll(this.position)) for (const stored of batch) this.add(stored);
+    } finally {
+      await log.close();
+    }
+  }
+
+  take(): Recorded[] {
+    const { fresh } = this;
+    this.fresh = [];
+    return fresh;
+  }
+
+  /** What one caller's command appended, the saga's steps left out. */
+  ofCommand(id: string): Recorded[] {
+    return (this.correlated.get(id) ?? []).filter(({ meta }) => !meta.actor.startsWith('system:'));
+  }
+
+  /** Where an object lies: its storage's folder and its path. */
+  locate({ storage, path }: { storage: string; path: string }): string {
+    const state = this.states.get(`storages/${storage}`);
+    const facts = state === undefined ? null : storageFacts(state.fields);
+    return `${facts?.place.replace(/^file:/, '') ?? `?${storage}?/`}${path}`;
+  }
+
+  private add(stored: StoredEvent): void {
+    const recorded = decode(PREFIX, stored);
+    if (recorded === null) {
+      this.violations.push({ what: `the log holds a ${stored.type}, which nobody wrote`, record: null });
+      return;
+    }
+    const { registry, uid, revision, id, meta } = recorded;
+    const key = `${registry}/${uid}`;
+    const say = (what: string): void => void this.violations.push({ what, record: key });
+    const stream = this.streams.get(key) ?? [];
+    this.streams.set(key, stream);
+    if (stored.position <= this.position) say(`position ${stored.position} does not rise`);
+    if (revision !== stream.length) say(`revision ${revision} comes after ${stream.length} events`);
+    const first = this.ids.get(id);
+    if (first !== undefined) say(`event ${id} at revision ${revision} is also ${first}`);
+    if (meta.previous !== (this.digests.get(key) ?? null)) say(`the chain breaks at revision ${revision}`);
+    const before = stream.at(-1);
+    if (before !== undefined && meta.at < before.meta.at) say(`revision ${revision} is earlier than the one before`);
+
+    this.position = stored.position;
+    stream.push(recorded);
+    this.fresh.push(recorded);
+    this.ids.set(id, `${key} ${revision}`);
+    this.digests.set(key, digestOf(stored, meta));
+    const others = this.correlated.get(meta.correlationId) ?? [];
+    this.correlated.set(meta.correlationId, [...others, recorded]);
+    if (!isRecordEvent(recorded)) return;
+    const state = evolve(this.states.get(key) ?? null, recorded);
+    if (state !== null) this.states.set(key, state);
+  }
+}
