@@ -52,10 +52,11 @@ export const SCHEMA = Number.parseInt(
   16,
 );
 
-export const isMade = (db: Database.Database): boolean => db.pragma('user_version', { simple: true }) === SCHEMA;
-
 /** Marks the file as a read model of Lethe's (`application_id`): "Leth". */
 const OURS = 0x4c657468;
+
+export const isMade = (db: Database.Database): boolean =>
+  db.pragma('user_version', { simple: true }) === SCHEMA && db.pragma('application_id', { simple: true }) === OURS;
 
 /**
  * Makes the tables; those of another version are thrown away, since the log has all that was in them.
@@ -83,7 +84,8 @@ export const make = (db: Database.Database): void => {
     db.pragma(`application_id = ${OURS}`);
     db.pragma(`user_version = ${SCHEMA}`);
   });
-  remake.immediate();
+  // What is made already is looked at without waiting for whoever writes.
+  if (!isMade(db)) remake.immediate();
 };
 
 /** Drops the indexes that no projection asks by. */

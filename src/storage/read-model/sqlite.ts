@@ -18,10 +18,18 @@ import { WritableModel, prepare } from './sqlite.writable.js';
  * `read-only` is for whoever answers requests: `get` and `checkpoint` are read at once (microseconds), what may scan runs in a thread.
  * A file that the projector has yet to make is waited for.
  *
- * @throws Unavailable: the file cannot be opened, or nobody made it in 10 seconds. Corrupt: it is no read model, or damaged. Full.
+ * @throws Unavailable: the file cannot be opened, or nobody made it in time. Corrupt: it is no read model, or damaged. Full.
  */
-export function openSqliteReadModel(options: { file: string; mode: 'read-write' | 'read-only' }): Promise<ReadModel> {
-  return options.mode === 'read-write' ? openWritable(options.file) : openReadable(options.file);
+export function openSqliteReadModel(options: SqliteReadModelOptions): Promise<ReadModel> {
+  const { file, mode, madeWithinMs = MADE_WITHIN_MS } = options;
+  return mode === 'read-write' ? openWritable(file) : openReadable(file, madeWithinMs);
+}
+
+export interface SqliteReadModelOptions {
+  readonly file: string;
+  readonly mode: 'read-write' | 'read-only';
+  /** How long `read-only` waits for the projector to make the file: 10 seconds. */
+  readonly madeWithinMs?: number;
 }
 
 const openWritable = async (file: string): Promise<ReadModel> => {
@@ -36,8 +44,8 @@ const MADE_WITHIN_MS = 10_000;
 const LOOK_AGAIN_MS = 10;
 
 /** Looks again and again: a file system's notice may come before the projector's commit can be seen, or not at all. */
-const openReadable = async (file: string): Promise<ReadModel> => {
-  const late = AbortSignal.timeout(MADE_WITHIN_MS);
+const openReadable = async (file: string, withinMs: number): Promise<ReadModel> => {
+  const late = AbortSignal.timeout(withinMs);
   let found = lookFor(file);
   while (!late.aborted && found.model === null) {
     await setTimeout(LOOK_AGAIN_MS);
@@ -45,7 +53,7 @@ const openReadable = async (file: string): Promise<ReadModel> => {
   }
   if (found.model !== null) return found.model;
   throw new Unavailable(
-    `nobody made the read model ${file} within ${MADE_WITHIN_MS / 1000} s: see what its projector (the worker role) says`,
+    `nobody made the read model ${file} within ${withinMs / 1000} s: see what its projector (the worker role) says`,
     { cause: found.cause },
   );
 };
