@@ -38,7 +38,6 @@ export interface Config {
   readonly data: string;
   readonly streamPrefix: string;
   readonly logLevel: string;
-  /** The storage `default` first. */
   readonly storages: readonly { readonly name: string; readonly root: string; readonly managed: boolean }[];
   readonly registries: z.infer<typeof fileSchema>['registries'];
   readonly purges: z.infer<typeof fileSchema>['purges'];
@@ -53,14 +52,14 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export const readConfig = (env: Environment): Config => {
   const data = resolve(env['LETHE_DATA'] ?? './lethe-data');
   const file = readFile(env, data);
-  const storages = [
-    { name: 'default', root: objectStore(env), managed: true },
-    ...file.storages.map((storage) => ({ ...storage, root: root(storage) })),
-  ];
+  const named = file.storages.map((storage) => ({ ...storage, root: root(storage) }));
+  const storages = named.some(({ name }) => name === 'default') ? named : [defaultStorage(env), ...named];
+  if (env['LETHE_OBJECT_STORE'] !== undefined && storages === named) {
+    throw new ConfigError('LETHE_OBJECT_STORE: the configuration file names the storage default too; set one of them');
+  }
   const names = storages.map(({ name }) => name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
-  if (twice !== undefined)
-    throw new ConfigError(`storages: the name ${twice} comes twice (default is the storage of LETHE_OBJECT_STORE)`);
+  if (twice !== undefined) throw new ConfigError(`storages: the name ${twice} comes twice`);
   only(env, 'LETHE_EVENT_STORE', 'embedded:');
   only(env, 'LETHE_READ_MODEL', 'embedded:');
   if (env['LETHE_TRASH_DAYS'] !== undefined)
@@ -104,16 +103,18 @@ const only = (env: Environment, name: string, value: string): void => {
 };
 
 /** `file:` is the folder `objects` of the data folder, wherever that lies. */
-const objectStore = (env: Environment): string => {
+const defaultStorage = (env: Environment): Config['storages'][number] => {
   const given = env['LETHE_OBJECT_STORE'] ?? 'file:';
-  if (given === 'file:' || (given.startsWith('file:') && isAbsolute(given.slice(5)))) return given;
+  if (given === 'file:' || isFolder(given)) return { name: 'default', root: given, managed: true };
   throw new ConfigError(
     `LETHE_OBJECT_STORE: takes file: or file:/an/absolute/folder in this version, got '${redact(given)}'`,
   );
 };
 
+const isFolder = (given: string): boolean => given.startsWith('file:') && isAbsolute(given.slice('file:'.length));
+
 const root = ({ name, root: given }: { name: string; root: string }): string => {
-  if (given.startsWith('file:') && isAbsolute(given.slice(5))) return given;
+  if (isFolder(given)) return given;
   throw new ConfigError(
     `storages: the root of ${name} must be file:/an/absolute/folder in this version, got '${redact(given)}'`,
   );

@@ -14,7 +14,8 @@ const TIERS: readonly { readonly registry: string; readonly later: boolean }[] =
   { registry: 'files', later: true },
   { registry: 'files', later: false },
 ];
-const PAGE = 200;
+/** Records whose purge is requested at once. */
+const PAGE = 32;
 const IDLE_MS = 2_000;
 /** The most skipped records that an operation names. */
 const NAMED = 100;
@@ -86,11 +87,14 @@ export class OperationsSaga {
       if (operation.criteria['registry'] !== undefined && operation.criteria['registry'] !== tier.registry) continue;
       // What a tier points to is free only once the projection has seen the tier's purges.
       await this.ports.reach();
-      for await (const row of this.trashed(operation, tier, signal)) {
-        const code = await this.purge(operation, row);
-        if (code === null) continue;
-        skippedCount += 1;
-        if (skipped.length < NAMED) skipped.push({ registry: row.registry, uid: row.uid, code });
+      for await (const rows of this.trashed(operation, tier, signal)) {
+        const codes = await Promise.all(rows.map((row) => this.purge(operation, row)));
+        codes.forEach((code, index) => {
+          const row = rows[index];
+          if (code === null || row === undefined) return;
+          skippedCount += 1;
+          if (skipped.length < NAMED) skipped.push({ registry: row.registry, uid: row.uid, code });
+        });
       }
     }
     if (signal.aborted) return;
@@ -107,12 +111,12 @@ export class OperationsSaga {
     await this.ports.reach();
   }
 
-  /** The records of a tier that were in the trash at the operation's position, by the trashing that it saw. */
+  /** The records of a tier that were in the trash at the operation's position, by the trashing that it saw; a page at a time. */
   private async *trashed(
     operation: OperationRow,
     tier: (typeof TIERS)[number],
     signal: AbortSignal,
-  ): AsyncGenerator<CatalogueRow> {
+  ): AsyncGenerator<CatalogueRow[]> {
     const before = operation.criteria['trashedBefore'];
     for (let after: string[] | null = null; !signal.aborted;) {
       const page: CatalogueRow[] = await this.ports.model.find('catalogue', {
@@ -128,10 +132,7 @@ export class OperationsSaga {
         after,
         limit: PAGE,
       });
-      for (const row of page) {
-        if (signal.aborted) return;
-        yield row;
-      }
+      if (page.length > 0) yield page;
       const last = page.at(-1);
       if (page.length < PAGE || last === undefined) return;
       after = [last.uid];
