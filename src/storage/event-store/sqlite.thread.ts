@@ -3,21 +3,11 @@ import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { parentPort, type MessagePort } from 'node:worker_threads';
 import { Corrupt, Full, OutcomeUnknown, Unavailable } from '../errors.js';
-import {
-  APPLICATION_ID,
-  FORMAT,
-  inspect,
-  openDatabase,
-  storageError,
-  type Failure,
-  type FromThread,
-  type Outcome,
-  type ThreadAppend,
-  type ToThread,
-} from './sqlite.js';
+import { APPLICATION_ID, FORMAT, inspect, openDatabase, storageError } from './sqlite.format.js';
+import type { Failure, FromThread, Outcome, ThreadAppend, ToThread } from './sqlite.wire.js';
 
 /**
- * The thread that writes the log, and that waits for the disk so that nobody else has to. Started by sqlite.ts, which says what to
+ * The thread that writes the log, and that waits for the disk so that nobody else has to. Started by sqlite.writer.ts, which says what to
  * open, then sends the appends of one transaction per message, and the next only after the answer.
  */
 const serve = (port: MessagePort): void => {
@@ -230,7 +220,7 @@ const toFailure = (error: Error): Failure => {
   if (error instanceof Corrupt) return { name: 'Corrupt', message };
   if (error instanceof OutcomeUnknown) return { name: 'OutcomeUnknown', message };
   if (error instanceof Unavailable) return { name: 'Unavailable', message };
-  throw error; // a bug: the thread dies of it, which sqlite.ts reports
+  throw error; // a bug: the thread dies of it, which sqlite.writer.ts reports
 };
 
 if (parentPort === null) throw new Error('sqlite.thread.js is started by sqlite.js as a worker thread');
