@@ -1,5 +1,4 @@
 import autocannon from 'autocannon';
-import { performance } from 'node:perf_hooks';
 import { quantile } from './statistics.js';
 
 /** One request, as the load sends it. */
@@ -39,49 +38,58 @@ export interface Load {
 export const load = async (wanted: Wanted): Promise<Load> => {
   const { url, connections, amount, status, next } = wanted;
   const latencies = new Float64Array(amount);
-  let answered = 0;
-  let position = 0;
-  let endedAt = 0;
-  let wrong: string | null = null;
   const calls = new WeakMap<object, Call>();
+  const seen: { answered: number; position: number; endedAt: number; wrong: string | null; failed: unknown } = {
+    answered: 0,
+    position: 0,
+    endedAt: 0,
+    wrong: null,
+    failed: null,
+  };
 
   const startedAt = performance.now();
-  const cannon = autocannon({
-    url,
-    connections: Math.min(connections, amount),
-    amount,
-    timeout: 30,
-    sampleInt: 100,
-    bailout: 1,
-    requests: [
+  await new Promise<void>((resolve, reject) => {
+    const cannon = autocannon(
       {
-        // autocannon hands `onResponse` the context of the very request: there is one at a time on a connection.
-        setupRequest: (request, context) => {
-          const call = next();
-          calls.set(context, call);
-          const { method, path, body } = call;
-          if (body === undefined) return { ...request, method, path };
-          return { ...request, method, path, body, headers: { 'content-type': 'application/json' } };
-        },
-        onResponse: (code, body, context, headers) => {
-          if (code !== status) wrong ??= `${code} instead of ${status} from ${url}: ${body.slice(0, 500)}`;
-          else calls.get(context)?.answered?.();
-          const at = Number(headers?.['x-position'] ?? 0);
-          if (at > position) position = at;
-        },
+        url,
+        connections: Math.min(connections, amount),
+        amount,
+        timeout: 30,
+        sampleInt: 100,
+        bailout: 1,
+        requests: [
+          {
+            // autocannon hands `onResponse` the context of the very request: there is one at a time on a connection.
+            setupRequest: (request, context) => {
+              const call = next();
+              calls.set(context, call);
+              const { method, path, body } = call;
+              if (body === undefined) return { ...request, method, path };
+              return { ...request, method, path, body, headers: { 'content-type': 'application/json' } };
+            },
+            onResponse: (code, body, context, headers) => {
+              if (code === status) calls.get(context)?.answered?.();
+              else seen.wrong ??= `${code} instead of ${status} from ${url}: ${body.slice(0, 500)}`;
+              seen.position = Math.max(seen.position, Number(headers?.['x-position'] ?? 0));
+            },
+          },
+        ],
       },
-    ],
+      (error: unknown) => {
+        if (error === null || error === undefined) resolve();
+        else reject(toError(error));
+      },
+    );
+    cannon.on('response', (_client, _status, _bytes, ms) => {
+      latencies[seen.answered] = ms;
+      seen.answered += 1;
+      seen.endedAt = performance.now();
+    });
+    cannon.on('reqError', (error: unknown) => {
+      seen.failed ??= error;
+    });
   });
-  cannon.on('response', (_client, _status, _bytes, ms) => {
-    latencies[answered] = ms;
-    answered += 1;
-    endedAt = performance.now();
-  });
-  let failed: unknown = null;
-  cannon.on('reqError', (error) => {
-    failed ??= error;
-  });
-  await cannon;
+  const { answered, position, endedAt, wrong, failed } = seen;
   if (failed !== null) throw new Error(`a request to ${url} failed`, { cause: failed });
   if (wrong !== null) throw new Error(wrong);
   if (answered !== amount) throw new Error(`${answered} of ${amount} requests to ${url} were answered`);
@@ -94,3 +102,5 @@ export const load = async (wanted: Wanted): Promise<Load> => {
     endedAt,
   };
 };
+
+const toError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

@@ -81,7 +81,13 @@ export class Story {
   }
 
   static ofPlain(registry: 'runs' | 'labels', number: number): Story {
-    const fields = { kind: 'plain', name: `${registry} ${number}`, description: null, data: null, place: null } as const;
+    const fields = {
+      kind: 'plain',
+      name: `${registry} ${number}`,
+      description: null,
+      data: null,
+      place: null,
+    } as const;
     const event: RecordEvent = { type: 'RecordRegistered', visibility: 1, fields, seenAt: null };
     return new Story(registry, plainUid(registry, number), ['register'], event, number);
   }
