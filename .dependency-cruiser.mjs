@@ -81,7 +81,7 @@ const rooms = [
       "A saga reads its work-list through the read model's port. It shares the rows' types with the projection, and none of its code.",
     severity: 'error',
     from: { path: '^src/sagas/', pathNot: THREAD },
-    to: { path: '^src/projections/', dependencyTypesNot: ['type-only'] },
+    to: { path: '^src/projections/', pathNot: NEIGHBOURS, dependencyTypesNot: ['type-only'] },
   },
   room(
     'api',

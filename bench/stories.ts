@@ -108,6 +108,7 @@ export class Story {
       reason: step === 'trash' ? 'superseded by a later run' : null,
       correlationId: commandId,
       ifMatch: null,
+      repeatable: false,
     };
     const before =
       this.last === null

@@ -78,8 +78,8 @@ const open = async (config: Config, log: Log, opened: Closers): Promise<Service>
   const store = await openEventStore(config, 'read-write');
   opened.add(() => store.close());
   const progress = new Progress(clock, REACH_MS);
-  const projector = new Projector(config, clock, log, ({ checkpoint }) => {
-    progress.moved(checkpoint);
+  const projector = new Projector(config, clock, log, ({ checkpoint, workAt }) => {
+    progress.moved(checkpoint, workAt);
   });
   projector.start();
   opened.add(() => projector.stop());
@@ -168,12 +168,15 @@ const notReady = (projector: Projector, progress: Progress, startedAt: bigint): 
   if (status === null) return { projection: 'is starting' };
   if (status.error !== null) return { projection: status.error };
   if (progress.checkpoint < startedAt) {
-    return { projection: `is catching up: at position ${progress.checkpoint} of ${startedAt}` };
+    const at = status.loaded ?? progress.checkpoint;
+    return { projection: `is catching up: at position ${at} of ${startedAt}` };
   }
   const stalled = progress.stalledMs();
   if (stalled > STALLED_MS) {
     const { checkpoint, lastAppended } = progress;
-    return { projection: `has stood at position ${checkpoint} for ${Math.round(stalled / 1_000)} s, behind ${lastAppended}` };
+    return {
+      projection: `has stood at position ${checkpoint} for ${Math.round(stalled / 1_000)} s, behind ${lastAppended}`,
+    };
   }
   return {};
 };

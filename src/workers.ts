@@ -18,7 +18,7 @@ export const startSagas = (
 ): (() => Promise<void>) => {
   const stop = new AbortController();
   const { journal, model, ownership, clock, random, log } = ports;
-  const onProgress = (listener: () => void): (() => void) => progress.onMove(listener);
+  const onWork = (listener: () => void): (() => void) => progress.onWork(listener);
   const send = async (command: object): Promise<void> => {
     await bus.execute(command);
   };
@@ -31,7 +31,7 @@ export const startSagas = (
     log,
     retries,
     report: send,
-    onProgress,
+    onWork,
     checkpoint: () => progress.checkpoint,
   });
   const operations = new OperationsSaga({
@@ -40,7 +40,7 @@ export const startSagas = (
     log,
     purge: send,
     complete: send,
-    onProgress,
+    onWork,
     reach: () => progress.reach(),
   });
   const note = async (): Promise<void> => {

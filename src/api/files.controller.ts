@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { Controller, Get, Inject, Req, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -12,9 +13,10 @@ import type { CatalogueRow, PurgeRow } from '../storage/read-model/port.js';
 import type { List } from './answers.js';
 import { gone } from './commanding.js';
 import { contentDisposition, matchesEtag, rangeOf } from './content.js';
+import { pageOf } from './listing.js';
 import { API_PORTS, type ApiPorts } from './ports.js';
 import { Problem } from './problem.js';
-import { cursorAfter, paged } from './query-language.js';
+import { paged } from './query-language.js';
 import { onlyParameters, pathParameter, queryOf } from './request.js';
 
 @Controller('v1/files/:uid')
@@ -63,7 +65,8 @@ export class FilesController {
       .header('Content-Length', range === null ? whole.size : range.end - range.start + 1);
     if (range !== null) reply.code(206).header('Content-Range', `bytes ${range.start}-${range.end}/${whole.size}`);
     if (request.method === 'HEAD') {
-      await reply.send();
+      // A stream, if an empty one: the server leaves the length of a stream as it was said.
+      await reply.send(Readable.from([]));
       return;
     }
     const found = await store.get(path, range ?? undefined);
@@ -81,26 +84,22 @@ export class FilesController {
   ): Promise<List<{ path: string; size: number }>> {
     const row = await this.row(request);
     const query = queryOf(request);
-    onlyParameters(query, ['limit', 'cursor']);
+    onlyParameters(query, ['limit', 'cursor', 'count']);
     const fields = fieldsOf(row);
     const { store } = await this.ports.open(fields.storage);
     const name = `objects/${row.uid}`;
-    const { find } = paged(name, query, [], [{ path: 'path', descending: false }]);
+    const { find, count } = paged(name, query, [], [{ path: 'path', descending: false }]);
     const after = find.after?.[0] ?? null;
-    const items: SeenObject[] = [];
-    for await (const file of objectsOf(store, fields)) {
-      if (typeof after === 'string' && file.path <= after) continue;
-      items.push(file);
-      if (items.length > find.limit) break;
+    const rows: { path: string; size: number }[] = [];
+    let total = 0;
+    for await (const { path, size } of objectsOf(store, fields)) {
+      total += 1;
+      if (rows.length > find.limit) {
+        if (!count) break;
+      } else if (typeof after !== 'string' || isAfter(path, after)) rows.push({ path, size });
     }
-    const page = items.slice(0, find.limit);
-    const next = items.length > find.limit ? cursorAfter(name, find, page.at(-1)) : null;
-    reply.header('Cache-Control', 'no-cache');
-    return {
-      items: page.map(({ path, size }) => ({ path, size })),
-      next,
-      position: String(this.ports.progress.checkpoint),
-    };
+    const position = this.ports.progress.checkpoint;
+    return pageOf(request, reply, name, find, { rows, total: count ? total : null, position });
   }
 
   private async row(request: FastifyRequest): Promise<CatalogueRow> {
@@ -125,6 +124,9 @@ const fieldsOf = ({ uid, record: { fields } }: CatalogueRow): FileFields => {
   if (fields.kind === 'file') return fields;
   throw new NotFound(`files/${uid} has no content.`);
 };
+
+/** Stores list by code point, and so by the bytes of UTF-8; JavaScript compares UTF-16. */
+const isAfter = (path: string, other: string): boolean => Buffer.compare(Buffer.from(path), Buffer.from(other)) > 0;
 
 const isAsRegistered = ({ seen }: FileFields, etag: string): boolean => seen?.kind === 'file' && seen.etag === etag;
 

@@ -3,7 +3,7 @@ import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ListRows } from '../projections/queries.js';
 import type { Listed } from '../projections/query.handlers.js';
-import type { Collection, Rows } from '../storage/read-model/port.js';
+import type { Collection, Find, Rows } from '../storage/read-model/port.js';
 import type { List } from './answers.js';
 import { cursorAfter, type ListQuery } from './query-language.js';
 
@@ -25,14 +25,26 @@ export class Listing {
     const { rows, total, position } = await this.queries.execute<ListRows<C>, Listed<Rows[C]>>(
       new ListRows(collection, more, count),
     );
-    const items = rows.slice(0, find.limit);
-    const last = items.at(-1);
-    const next = rows.length > find.limit && last !== undefined ? cursorAfter(name, find, last) : null;
-    reply.header('X-Position', String(position)).header('Cache-Control', 'no-cache');
-    if (next !== null) reply.header('Link', `<${nextUrl(request.url, next)}>; rel="next"`);
-    return { items: items.map(wire), next, position: String(position), ...(total === null ? {} : { total }) };
+    const page = pageOf(request, reply, name, find, { rows, total, position });
+    return { ...page, items: page.items.map(wire) };
   }
 }
+
+/** A page with its headers. @param listed one row more than the page has, where there are more */
+export const pageOf = <R>(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  name: string,
+  find: Find,
+  { rows, total, position }: Listed<R>,
+): List<R> => {
+  const items = rows.slice(0, find.limit);
+  const last = items.at(-1);
+  const next = rows.length > find.limit && last !== undefined ? cursorAfter(name, find, last) : null;
+  reply.header('X-Position', String(position)).header('Cache-Control', 'no-cache');
+  if (next !== null) reply.header('Link', `<${nextUrl(request.url, next)}>; rel="next"`);
+  return { items, next, position: String(position), ...(total === null ? {} : { total }) };
+};
 
 const nextUrl = (url: string, cursor: string): string => {
   const [path = '', query = ''] = url.split('?', 2);

@@ -1,6 +1,238 @@
+import { readFileSync } from 'node:fs';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
-export const installOpenApi = (app: NestFastifyApplication, _registries: object): void => {
-  const document: OpenAPIObject = { openapi: '3.1.0', info: { title: 'Lethe', version: '0' }, paths: {} };
-  SwaggerModule.setup('docs', app, document, { jsonDocumentUrl: 'openapi.json', raw: ['json'] });
+import { z } from 'zod';
+import { BUILT_IN_PLAIN, TRASHABLE } from '../events/vocabulary.js';
+import {
+  filtersOf,
+  headerRef,
+  HEADERS,
+  parameterRef,
+  parameters,
+  type HeaderName,
+  type Parameter,
+  type ParameterName,
+} from './openapi.parameters.js';
+import { TAGS, type Answer, type Body, type Route } from './openapi.route.js';
+import { routes } from './openapi.routes.js';
+import { dataComponent, schemaRef, schemas, type Schema } from './openapi.schemas.js';
+import { PROBLEM_WORDS } from './openapi.words.js';
+import { PROBLEMS, type ProblemCode } from './problem.js';
+
+type Configured = Readonly<Record<string, { readonly schema?: Schema | undefined }>>;
+
+/** Serves the OpenAPI document at `/openapi.json` and its UI at `/docs`. It is written when it is first asked for. */
+export const installOpenApi = (app: NestFastifyApplication, registries: Configured): void => {
+  SwaggerModule.setup('docs', app, () => openApiDocument(registries), {
+    jsonDocumentUrl: 'openapi.json',
+    raw: ['json'],
+    customSiteTitle: 'Lethe: the HTTP API',
+    // No badge from elsewhere: the page needs nothing but this service.
+    swaggerOptions: {
+      validatorUrl: null,
+      docExpansion: 'none',
+      defaultModelsExpandDepth: 0,
+      displayRequestDuration: true,
+    },
+  });
 };
+
+/** @param registries as the configuration names them */
+export const openApiDocument = (registries: Configured): OpenAPIObject => {
+  const withSchema: Record<string, Schema> = {};
+  for (const [name, { schema }] of Object.entries(registries)) if (schema !== undefined) withSchema[name] = schema;
+  const all = routes(Object.keys(withSchema));
+  return documentSchema.parse({
+    openapi: '3.1.0',
+    info: { title: 'Lethe', version: version(), license: { name: 'Apache-2.0' }, description: INTRODUCTION },
+    servers: [{ url: '/' }],
+    tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
+    paths: paths(all),
+    components: {
+      schemas: schemas(withSchema),
+      parameters: { ...parameters(), ...pathParameters([...BUILT_IN_PLAIN, ...Object.keys(registries)]) },
+      headers: HEADERS,
+      responses: Object.fromEntries(all.flatMap(problemsOf).map((codes) => [problemName(codes), problem(codes)])),
+    },
+  });
+};
+
+/** Nest's types of a document are those of OpenAPI 3.0, and its schemas are narrower than JSON Schema. */
+const documentSchema = z.custom<OpenAPIObject>((value) => typeof value === 'object');
+
+const version = (): string => {
+  const file = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return z.object({ version: z.string() }).parse(JSON.parse(file)).version;
+};
+
+const INTRODUCTION = `
+An event-sourced registry service for data files: trash first, purge on purpose, and a file with a semantic key outlives its record.
+
+**Commands** answer \`{outcome, record, warnings}\` with \`ETag: "<revision>"\` and \`X-Position\`. Each takes \`Idempotency-Key\`,
+\`If-Match\`, \`reason\`, \`X-Correlation-Id\` and \`X-Min-Position\`. Without keys for callers the actor is \`X-Actor\`, or \`anonymous\`.
+
+**Lists** answer \`{items, next, position}\`, with \`count=true\` also \`total\`. \`next\` is the \`cursor\` of the next page. Times are
+RFC 3339, written in UTC with milliseconds, read with any offset.
+
+**Errors** are \`application/problem+json\` (RFC 9457), every one. \`code\` is what programs compare:
+
+| code | status | meaning |
+| --- | --- | --- |
+${Object.entries(PROBLEM_WORDS)
+  .map(
+    ([code, meaning]) =>
+      `| \`${code}\` | ${Object.entries(PROBLEMS).find(([known]) => known === code)?.[1][0] ?? ''} | ${meaning} |`,
+  )
+  .join('\n')}
+
+\`HEAD\` works wherever \`GET\` does. A path's other methods are 405, with \`Allow\`.`.trim();
+
+const paths = (all: readonly Route[]): Record<string, Record<string, object>> => {
+  const found: Record<string, Record<string, object>> = {};
+  for (const route of all) found[route.path] = { ...found[route.path], [route.method]: operation(route) };
+  return found;
+};
+
+const operation = (route: Route): object => ({
+  operationId: route.id,
+  tags: [route.tag],
+  summary: route.summary,
+  ...(route.description !== undefined && { description: route.description }),
+  parameters: parametersOf(route).map(parameterRef),
+  ...(route.body !== undefined && { requestBody: requestBody(route.body) }),
+  responses: responses(route),
+});
+
+/** What every request may say. */
+const EVERYWHERE: readonly ParameterName[] = ['correlationId', 'minPosition'];
+const PAGES: readonly ParameterName[] = ['limit', 'cursor', 'count'];
+
+const parametersOf = ({ path, parameters = [], list }: Route): string[] => {
+  const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) =>
+    // A plain registry's own routes; those of the others stand by themselves.
+    name === 'registry' && /^\/v1\/\{registry\}(\/\{uid\})?$/.test(path) ? 'path.plain' : `path.${name}`,
+  );
+  const filters = list === undefined || list === 'paged' ? [] : filtersOf(list);
+  const trashable = list === 'files' || list === 'datasets';
+  const paging = list === undefined ? [] : PAGES;
+  return [...inPath, ...parameters, ...paging, ...(trashable ? ['visibility'] : []), ...filters, ...EVERYWHERE];
+};
+
+const pathParameters = (plain: readonly string[]): Record<string, Parameter> => {
+  const inPath = (name: string, description: string, schema: Schema): Parameter => ({
+    name,
+    in: 'path',
+    required: true,
+    description,
+    schema,
+  });
+  const registries = [...TRASHABLE, ...plain];
+  return {
+    'path.plain': inPath('registry', 'A plain registry.', { type: 'string', enum: [...plain] }),
+    'path.registry': inPath('registry', 'A registry.', { type: 'string', enum: registries }),
+    'path.uid': inPath('uid', "The record's uid.", schemaRef('Uid')),
+    'path.id': inPath('id', "The operation's id.", schemaRef('Uid')),
+  };
+};
+
+const requestBody = ({ required, content, example, dataOf }: Body): object => ({
+  required,
+  content: Object.fromEntries(
+    Object.entries(content).map(([media, name]) => [
+      media,
+      media === 'multipart/form-data'
+        ? { schema: uploadBody }
+        : { schema: withData(schemaRef(name), dataOf), ...(example !== undefined && { example }) },
+    ]),
+  ),
+});
+
+/** A registry's own JSON Schema beside what every plain record takes. */
+const withData = (schema: Schema, dataOf: string | undefined): Schema =>
+  dataOf === undefined
+    ? schema
+    : { ...schema, properties: { data: { $ref: `#/components/schemas/${dataComponent(dataOf)}` } } };
+
+const uploadBody: Schema = {
+  type: 'object',
+  description: 'The parts in this order.',
+  required: ['metadata', 'content'],
+  properties: {
+    metadata: schemaRef('UploadMetadata'),
+    content: {
+      description: 'The bytes, as a part with a filename or as application/octet-stream.',
+      type: 'string',
+      format: 'binary',
+    },
+  },
+};
+
+/** What can come wherever one asks. */
+const ALWAYS: readonly ProblemCode[] = [
+  'malformed',
+  'forbidden',
+  'invalid',
+  'internal',
+  'projection-behind',
+  'store-unavailable',
+];
+
+/** The problems of a route, those of one status together. */
+const problemsOf = ({ problems = [] }: Route): ProblemCode[][] => {
+  const byStatus = new Map<number, ProblemCode[]>();
+  for (const code of new Set([...ALWAYS, ...problems])) {
+    const status = PROBLEMS[code][0];
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code].sort());
+  }
+  return [...byStatus.values()];
+};
+
+const statusOf = ([code]: readonly ProblemCode[]): number => (code === undefined ? 500 : PROBLEMS[code][0]);
+
+/** The component that says so: routes with the same problems share it. */
+const problemName = (codes: readonly ProblemCode[]): string => `${statusOf(codes)}.${codes.join('.')}`;
+
+const OF_STATUS: Readonly<Record<number, readonly HeaderName[]>> = {
+  410: ['Cache-Control'],
+  416: ['Content-Range'],
+  503: ['Retry-After'],
+};
+
+const problem = (codes: readonly ProblemCode[]): object => ({
+  description: codes.map((code) => `\`${code}\`: ${PROBLEM_WORDS[code]}.`).join(' '),
+  headers: headers(OF_STATUS[statusOf(codes)] ?? []),
+  content: problemContent(codes),
+});
+
+const problemContent = (codes: readonly ProblemCode[]): object => ({
+  'application/problem+json': { schema: { ...schemaRef('Problem'), properties: { code: { enum: [...codes] } } } },
+});
+
+const responses = (route: Route): Record<string, object> => {
+  const found: Record<string, object> = {};
+  const refused = new Map(problemsOf(route).map((codes) => [statusOf(codes), codes]));
+  for (const [status, codes] of refused) found[status] = { $ref: `#/components/responses/${problemName(codes)}` };
+  for (const [status, answer] of Object.entries(route.answers)) {
+    found[status] = response(answer, refused.get(Number(status)) ?? []);
+  }
+  return found;
+};
+
+/** An answer, and the problems that come with the same status. */
+const response = ({ description, schema, headers: named = [] }: Answer, codes: readonly ProblemCode[]): object => ({
+  description,
+  headers: headers(named),
+  ...(schema !== undefined && {
+    content: { ...content(schema), ...(codes.length > 0 && problemContent(codes)) },
+  }),
+});
+
+const content = (schema: NonNullable<Answer['schema']>): object =>
+  schema === 'bytes'
+    ? { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } }
+    : { 'application/json': { schema: schemaRef(schema) } };
+
+const headers = (named: readonly HeaderName[]): object =>
+  Object.fromEntries(
+    ['X-Correlation-Id' as const, ...named].map((name) => [name === 'ETag.content' ? 'ETag' : name, headerRef(name)]),
+  );

@@ -209,8 +209,7 @@ const splitList = (value: string): string[] => {
 };
 
 const visibilities = (value: string | undefined, faults: Fault[]): Condition[] => {
-  if (value === 'any') return [];
-  const items = (value ?? '1').split(',');
+  const items = value === 'any' ? ['1', '0', '-1'] : (value ?? '1').split(',');
   if (!items.every((item) => ['1', '0', '-1'].includes(item))) {
     faults.push({
       path: '?visibility',

@@ -98,6 +98,7 @@ export const envelopeOf = (
   if (said !== null && !reasonSchema.safeParse(said).success)
     throw new Invalid([{ path: '?reason', message: 'must have 1 to 1,000 characters' }]);
   return {
+    repeatable: key !== null,
     commandId: key === null ? ids.uuid() : commandIdOf(actor, request.method, path, key),
     hash: sha256(
       canonical([

@@ -54,8 +54,6 @@ export class TrashController {
     onlyParameters(query, ['olderThan', 'registry', 'permanent', 'dryRun', 'reason']);
     const permanent = flag(query, 'permanent');
     const dryRun = flag(query, 'dryRun') ?? false;
-    if (permanent === false)
-      throw new Invalid([{ path: '?permanent', message: 'must be true: emptying the trash cannot be undone' }]);
     const older = olderThan(query);
     const trashedBefore = older === null ? null : new Date(this.ports.clock.now().getTime() - older).toISOString();
     const where: Condition[] = [...inTrash, ...registryCondition(query)];

@@ -43,7 +43,6 @@ export class Uploads {
       // What is left of the body is read and thrown away, so that the answer reaches a caller that is still sending.
       request.raw.unpipe();
       request.raw.resume();
-      reply.header('Connection', 'close');
       throw brokenOff(error) ?? error;
     }
   }

@@ -5,6 +5,8 @@ import type { Json, Ref, Shown } from '../events/vocabulary.js';
 export interface Envelope {
   /** From the caller's idempotency key, or new. */
   readonly commandId: string;
+  /** Another call may carry the same command: its id follows from a key or a rule, and is not this call's own. */
+  readonly repeatable: boolean;
   /** SHA-256 over the whole command, content included. */
   readonly hash: string;
   readonly actor: string;

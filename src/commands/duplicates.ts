@@ -18,6 +18,7 @@ export const sameContent = async (
   storage: string,
   content: Content,
   folder: string | null,
+  self: string,
 ): Promise<Same> => {
   const rows = await model.find('catalogue', {
     where: [
@@ -25,6 +26,8 @@ export const sameContent = async (
       { path: 'record.fields.hashType', op: 'eq', value: content.hashType },
       { path: 'record.fields.size', op: 'eq', value: content.size },
       { path: 'record.fields.storage', op: 'eq', value: storage },
+      // The record of this very command, which another try of it has registered, is a repeat and no duplicate.
+      { path: 'uid', op: 'ne', value: self },
       { path: 'live', op: 'eq', value: true },
     ],
     sort: [

@@ -14,7 +14,7 @@ import type { Clock } from '../ports.js';
 import { OutcomeUnknown, RevisionConflict } from '../storage/errors.js';
 import type { Appended, EventStore, NewEvent, StoredEvent } from '../storage/event-store/port.js';
 import type { Envelope } from './commands.js';
-import { Conflict, IdempotencyMismatch, NotFound, RevisionChanged } from './refusals.js';
+import { Conflict, IdempotencyMismatch, NotFound } from './refusals.js';
 
 /** How often a lost race is decided anew, and a lost answer asked for again. */
 const ATTEMPTS = 5;
@@ -61,8 +61,7 @@ export const readRecord = async (journal: Journal, ref: Ref): Promise<Stream> =>
  * anew; an unknown outcome is repeated with the same ids, which cannot double it.
  *
  * @param decide gets the record (null where the stream has none) and answers events; it may throw a Refusal
- * @throws NotFound where there is no record and `decide` was not made for that; RevisionChanged, Conflict, IdempotencyMismatch
- */
+ * @throws NotFound where there is no record and `decide` was not made for that; RevisionChanged,  */
 export const execute = async (
   journal: Journal,
   ref: Ref,
@@ -83,10 +82,13 @@ export const consider = async (
   envelope: Envelope,
   decide: (record: RecordState) => RecordEvent[] | Promise<RecordEvent[]>,
 ): Promise<Executed> => {
-  const { record, stored, recorded } = await readRecord(journal, ref);
+  const stream = await readRecord(journal, ref);
+  const { record } = stream;
   if (record === null) throw missing(ref);
+  const repeat = findRepeat(stream, envelope);
+  if (repeat !== null) return repeat;
   const events = await decide(record);
-  const sealed = seal(journal.clock, lastOf({ stored, recorded, record }), envelope, events);
+  const sealed = seal(journal.clock, lastOf(stream), envelope, events);
   const would = sealed.map(({ event, meta, form }) => ({
     event,
     meta,
@@ -123,13 +125,31 @@ const attempt = async (
       return { before, record: before, events: [], replayed: false };
     }
     try {
-      return { before, ...(await append(journal, ref, stream, envelope, events)), replayed: false };
+      const done = await append(journal, ref, stream, envelope, events);
+      return envelope.repeatable ? await asStored(journal, ref, envelope, done) : { before, ...done, replayed: false };
     } catch (error) {
+      // Decided anew, a revision that the caller insists on is refused, and a repeat that won is recognised.
       if (!(error instanceof RevisionConflict)) throw error;
-      if (envelope.ifMatch !== null) throw new RevisionChanged(envelope.ifMatch, error.actual);
     }
   }
   throw new Conflict(`Others changed ${ref.registry}/${ref.uid} ${ATTEMPTS} times in a row. Try again.`);
+};
+
+/**
+ * What the log holds of a command that another call may have carried out at the same moment: its append was then taken for a repeat, and
+ * the other's events stand in the place of these.
+ */
+const asStored = async (
+  journal: Journal,
+  ref: Ref,
+  envelope: Envelope,
+  mine: { events: readonly Recorded<RecordEvent>[] },
+): Promise<Executed> => {
+  const stored = findRepeat(await readRecord(journal, ref), envelope);
+  if (stored === null) throw new Error(`an append to ${ref.registry}/${ref.uid} is not in its stream`);
+  const content = ({ events }: { events: readonly Recorded<RecordEvent>[] }): string =>
+    JSON.stringify(events.map(({ event, meta }) => [event, meta]));
+  return { ...stored, replayed: content(stored) !== content(mine) };
 };
 
 /** @returns what a command that was carried out before answered then; null where it never was */

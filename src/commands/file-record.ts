@@ -1,12 +1,12 @@
 import type { FileFields, Seen } from '../events/events.js';
-import { allStorages, deletionsIn, overlapsOf, storedOf } from '../projections/neighbours.js';
+import { allStorages, deletionsIn, overlapsOf, storedOf, unmanagedAt } from '../projections/neighbours.js';
 import type { ObjectStore } from '../storage/object-store/port.js';
 import type { CatalogueRow } from '../storage/read-model/port.js';
 import type { Content } from './content.js';
 import { notTaken, sameContent } from './duplicates.js';
 import type { FileMetadata } from './file.commands.js';
 import type { CommandPorts } from './ports.js';
-import { Conflict, Duplicate, Invalid } from './refusals.js';
+import { Conflict, Duplicate, ForeignStorage, Invalid } from './refusals.js';
 import type { Result, Warning } from './result.js';
 import { findStorage, type Storage } from './storages.js';
 
@@ -18,6 +18,13 @@ export const storageNamed = async ({ journal }: CommandPorts, uidOrName: string)
   if (storage === null)
     throw new Invalid([{ path: '/storage', message: `no storage has the uid or name '${uidOrName}'` }]);
   return storage;
+};
+
+/** Nothing is written where Lethe does not manage what lies there. */
+export const refuseForeign = async ({ model, reach }: CommandPorts, { uid }: Storage, path: string): Promise<void> => {
+  await reach();
+  const unmanaged = unmanagedAt(storedOf(await allStorages(model)), uid, path);
+  if (unmanaged !== null) throw new ForeignStorage(unmanaged.facts.name);
 };
 
 /** The early word on an object that is being deleted; the projection has the last one. */
@@ -42,11 +49,12 @@ export const findExisting = async (
   storage: Storage,
   content: Content,
   folder: string | null,
+  self: string,
   warnings: Warning[],
 ): Promise<CatalogueRow | null> => {
   if (metadata.onDuplicate === 'create') return null;
   await reach();
-  const { visible, trashed } = await sameContent(model, store, storage.uid, content, folder);
+  const { visible, trashed } = await sameContent(model, store, storage.uid, content, folder, self);
   if (visible !== null && metadata.onDuplicate === 'fail') {
     const by = { registry: visible.registry, uid: visible.uid };
     throw new Duplicate(`files/${visible.uid} has the same content in this storage.`, [by]);

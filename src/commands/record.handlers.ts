@@ -1,8 +1,9 @@
 import { Inject } from '@nestjs/common';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { isPurging, type RecordState } from '../events/record.js';
-import { storageFacts } from '../events/storage-data.js';
-import { pointingAt } from '../projections/neighbours.js';
+import type { PlainFields } from '../events/events.js';
+import { storageDataSchema, storageFacts } from '../events/storage-data.js';
+import { allStorages, everyStorage, pointingAt, storedOf, unmanagedAt } from '../projections/neighbours.js';
 import {
   HoldRecord,
   PurgeRecord,
@@ -13,6 +14,7 @@ import {
   RetryPurge,
   TrashRecord,
   UpdateRecord,
+  type Envelope,
 } from './commands.js';
 import { decideHold, decideRegister, decideRelease, decideRestore, decideTrash, decideUpdate } from './decide.js';
 import { decidePurge, decidePurgeStep, decideRetry, refusePurge, type PurgeFacts } from './decide-purge.js';
@@ -36,24 +38,29 @@ export class RegisterRecordHandler implements ICommandHandler<RegisterRecord, Re
     if (fields.kind === 'plain') {
       const faults = registries.faultsOf(ref.registry, fields.data);
       if (faults.length > 0) throw new Invalid(faults);
-      if (ref.registry === 'storages') return result('created', await this.storage(command));
+      if (ref.registry === 'storages') return result('created', await this.storage(envelope, fields));
     }
     await checkReferences(journal, ref.registry, fields);
     return result('created', await executeNew(journal, ref, envelope, (record) => decideRegister(record, command)));
   }
 
   /** A storage that a caller makes lies below a configured root, and is managed only where that is. */
-  private async storage({ envelope, fields }: RegisterRecord): Promise<Executed> {
-    const { stores, journal } = this.ports;
-    const place = fields.kind === 'plain' ? fields.place : null;
-    const facts = storageFacts(fields.kind === 'plain' ? { ...fields, place: place ?? '' } : fields);
-    if (facts === null || fields.kind !== 'plain')
-      throw new Invalid([{ path: '/data', message: 'must be {"root", "managed"}' }]);
-    const granted = await stores.grant(facts.root);
-    if (granted === null)
-      throw new Forbidden(`The root ${facts.root} lies below no root of the configuration. Name it there first.`);
-    const data = { root: facts.root, managed: facts.managed && granted.managed };
-    return registerStorage(journal, envelope, { ...fields, data, place: await stores.placeOf(facts.root) });
+  private async storage(envelope: Envelope, fields: PlainFields): Promise<Executed> {
+    const { stores, journal, model, reach } = this.ports;
+    const asked = storageDataSchema.safeParse(fields.data);
+    if (!asked.success) throw new Invalid([{ path: '/data', message: 'must be {"root", "managed"}' }]);
+    const { root, managed } = asked.data;
+    const granted = await stores.grant(root);
+    if (granted === null) {
+      throw new Forbidden(`The root ${root} lies below no root of the configuration. Name it there first.`);
+    }
+    await reach();
+    const complete = {
+      ...fields,
+      data: { root, managed: managed && granted.managed },
+      place: await stores.placeOf(root),
+    };
+    return registerStorage(journal, envelope, complete, await everyStorage(model));
   }
 }
 
@@ -202,7 +209,7 @@ const factsOf = async ({ model, reach, stores }: CommandPorts, record: RecordSta
   const { fields } = record;
   return {
     referencedBy: await referrersOf(model, record),
-    unmanaged: fields.kind === 'file' ? await unmanagedStorage(model, fields.storage) : null,
+    unmanaged: fields.kind === 'file' ? await unmanagedStorage(model, fields.storage, fields.path) : null,
     protectedBy: record.registry === 'storages' ? configuredAs(stores, record) : null,
   };
 };
@@ -218,12 +225,8 @@ const referrersOf = async (model: CommandPorts['model'], record: RecordState): P
   return { by: by.slice(0, NAMED), count: rows };
 };
 
-const unmanagedStorage = async (model: CommandPorts['model'], uid: string): Promise<string | null> => {
-  const [row] = await model.get('catalogue', [`storages/${uid}`]);
-  const facts = row === undefined ? null : storageFacts(row.record.fields);
-  if (facts === null) return uid;
-  return facts.managed ? null : facts.name;
-};
+const unmanagedStorage = async (model: CommandPorts['model'], storage: string, path: string): Promise<string | null> =>
+  unmanagedAt(storedOf(await allStorages(model)), storage, path)?.facts.name ?? null;
 
 const configuredAs = (stores: CommandPorts['stores'], record: RecordState): string | null => {
   const facts = storageFacts(record.fields);

@@ -79,7 +79,7 @@ export class ForeignStorage extends Refusal {
   readonly code = 'foreign-storage';
   constructor(storage: string) {
     super(
-      `The storage ${storage} is not managed by this service, which never deletes from it. Leave out storage=delete.`,
+      `The storage ${storage} is not managed by this service: it reads what lies there, and never writes or deletes it.`,
     );
   }
 }

@@ -37,6 +37,7 @@ export class RegisterFileHandler implements ICommandHandler<RegisterFile, Result
       storage,
       found.content,
       path.endsWith('/') ? path : null,
+      ref.uid,
       warnings,
     );
     if (row !== null) return existing(row, metadata, warnings);

@@ -6,7 +6,7 @@ import { uidSchema, type Ref } from '../events/vocabulary.js';
 import { Unavailable } from '../storage/errors.js';
 import type { ObjectStore, ObjectStores } from '../storage/object-store/port.js';
 import type { Envelope } from './commands.js';
-import { execute, executeNew, readRecord, type Executed, type Journal } from './execute.js';
+import { execute, executeNew, findRepeat, readRecord, type Executed, type Journal } from './execute.js';
 import { Duplicate, StoreUnavailable } from './refusals.js';
 
 /*
@@ -54,8 +54,21 @@ export const storeOf = async (stores: ObjectStores, { facts }: Storage): Promise
   }
 };
 
-/** @throws Duplicate where a live storage has the name */
-export const registerStorage = async (journal: Journal, envelope: Envelope, fields: PlainFields): Promise<Executed> => {
+/**
+ * Registers a storage under its name.
+ * @param repeats the storages in whose streams a repeat of this command may lie: their uids follow from their names, not from the command
+ * @throws Duplicate where a live storage has the name
+ */
+export const registerStorage = async (
+  journal: Journal,
+  envelope: Envelope,
+  fields: PlainFields,
+  repeats: readonly Ref[] = [],
+): Promise<Executed> => {
+  for (const ref of repeats) {
+    const repeat = findRepeat(await readRecord(journal, ref), envelope);
+    if (repeat !== null) return repeat;
+  }
   const name = fields.name ?? '';
   const { ref } = await latestOf(journal, name);
   return executeNew(journal, ref, envelope, (record) => {
@@ -114,6 +127,7 @@ export const ensureStorages = async (
 const byConfig = (...parts: (string | number)[]): Envelope => {
   const commandId = derivedId('configuration', ...parts);
   return {
+    repeatable: true,
     commandId,
     hash: sha256(JSON.stringify(parts)),
     actor: 'system:configuration',

@@ -11,10 +11,10 @@ import { contentOf, measuring, seenFile, whole, type Content } from './content.j
 import { decideRegister } from './decide.js';
 import { executeNew, findRepeat, readRecord, type Executed } from './execute.js';
 import { UploadFile } from './file.commands.js';
-import { existing, fieldsOf, findExisting, refuseWhereDeleting, storageNamed } from './file-record.js';
+import { existing, fieldsOf, findExisting, refuseForeign, refuseWhereDeleting, storageNamed } from './file-record.js';
 import { COMMAND_PORTS, type CommandPorts } from './ports.js';
 import { checkReferences } from './references.js';
-import { Conflict, ForeignStorage, Invalid } from './refusals.js';
+import { Conflict, Invalid } from './refusals.js';
 import { result, type Result, type Warning } from './result.js';
 import type { Storage } from './storages.js';
 import { suffixOf } from './suffix.js';
@@ -49,7 +49,7 @@ export class UploadFileHandler implements ICommandHandler<UploadFile, Result> {
       const repeat = findRepeat(stream, withContent(envelope, await contentOf(body)));
       if (repeat !== null) return result('created', repeat);
     }
-    const storage = await this.writable(metadata.storage);
+    const storage = await storageNamed(this.ports, metadata.storage);
     await checkReferences(journal, ref.registry, { ...metadata, labels: [...metadata.labels] });
     const seenAt = await journal.store.head();
     const suffix = metadata.suffix ?? suffixOf(metadata.key ?? command.filename ?? '');
@@ -57,6 +57,7 @@ export class UploadFileHandler implements ICommandHandler<UploadFile, Result> {
     const path = metadata.keyIsVirtual
       ? `.lethe/${ref.uid}-${base62From(ids.uuid(), 6)}${suffix ?? ''}`
       : (metadata.key ?? '');
+    await refuseForeign(this.ports, storage, path);
     await refuseWhereDeleting(this.ports, storage, path);
     const store = await ownership.assertOwned(storage);
     const warnings: Warning[] = [];
@@ -74,23 +75,16 @@ export class UploadFileHandler implements ICommandHandler<UploadFile, Result> {
     return result('created', done, warnings);
   }
 
-  private async writable(uidOrName: string): Promise<Storage> {
-    const storage = await storageNamed(this.ports, uidOrName);
-    const granted = await this.ports.stores.grant(storage.facts.root);
-    if (!storage.facts.managed || granted?.managed === false) throw new ForeignStorage(storage.facts.name);
-    return storage;
-  }
-
   /** Writes the body to `path`, or finds the same bytes there; nothing is ever overwritten. */
   private async store(
-    { metadata, content: body }: UploadFile,
+    { ref, metadata, content: body }: UploadFile,
     storage: Storage,
     store: ObjectStore,
     path: string,
     warnings: Warning[],
   ): Promise<Stored> {
     const notRegistered = async (content: Content): Promise<void> => {
-      const row = await findExisting(this.ports, metadata, store, storage, content, null, warnings);
+      const row = await findExisting(this.ports, metadata, store, storage, content, null, ref.uid, warnings);
       if (row !== null) throw new AlreadyThere(row);
     };
     if (!metadata.keyIsVirtual && (await store.stat(path)) !== null) {

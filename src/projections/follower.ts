@@ -6,8 +6,11 @@ import type { EventStore, Position, StoredEvent } from '../storage/event-store/p
 import type { ReadModel } from '../storage/read-model/port.js';
 import { project } from './project.js';
 
-/** Behind the head by more than this many events at the start, the model is loaded without the indexes that only queries need. */
-const LOAD_FROM = 5_000;
+/**
+ * Behind the head by more than this at the start, the model is loaded without the indexes that only queries need: making them again has
+ * to cost less than keeping them.
+ */
+const loadFrom = (checkpoint: Position): Position => (checkpoint > 20_000n ? checkpoint / 4n : 5_000n);
 const BATCH = 1_000;
 const BACKOFF_MS = { first: 50, last: 5_000 };
 
@@ -21,7 +24,12 @@ export interface FollowerPorts {
 }
 
 export interface FollowerStatus {
+  /** Up to here every event is in the model, and whoever reads it sees them. */
   readonly checkpoint: Position;
+  /** How far a load has come; null while none is under way. */
+  readonly loaded: Position | null;
+  /** The last position at which a purge or an operation came to stand differently: what sagas wake up for. */
+  readonly workAt: Position;
   /** Events of types that this version does not know, since the start. */
   readonly skipped: number;
   /** What stopped it, or keeps it from moving; null while all is well. */
@@ -35,7 +43,7 @@ export interface FollowerStatus {
  * takes a batch only from the checkpoint that it was made for. An event that cannot be applied halts it: no silent gap.
  */
 export class Follower {
-  private status: FollowerStatus = { checkpoint: 0n, skipped: 0, error: null, halted: false };
+  private status: FollowerStatus = { checkpoint: 0n, loaded: null, workAt: 0n, skipped: 0, error: null, halted: false };
 
   constructor(
     private readonly ports: FollowerPorts,
@@ -76,30 +84,45 @@ export class Follower {
       throw new BeyondHead(checkpoint, head);
     }
     this.say({ checkpoint, error: null });
-    if (head - checkpoint > LOAD_FROM) {
+    if (head - checkpoint > loadFrom(checkpoint)) {
       await model.beginLoad();
       for await (const batch of events.readAll(checkpoint, { batchSize: BATCH, signal })) {
-        checkpoint = await this.apply(batch, checkpoint);
-        if (signal.aborted) return;
+        // What is loaded is nobody's to read before all of it is: the checkpoint that others hear of stays where it was.
+        checkpoint = await this.apply(batch, checkpoint, (loaded) => {
+          this.say({ loaded });
+        });
       }
     }
     await model.endLoad();
-    this.say({ checkpoint });
+    this.say({ checkpoint, loaded: null });
     for await (const batch of events.subscribe(checkpoint, { batchSize: BATCH, signal })) {
-      checkpoint = await this.apply(batch, checkpoint);
+      checkpoint = await this.apply(batch, checkpoint, (applied) => {
+        this.say({ checkpoint: applied });
+      });
       moved();
     }
   }
 
-  private async apply(batch: readonly StoredEvent[], from: Position): Promise<Position> {
+  private async apply(
+    batch: readonly StoredEvent[],
+    from: Position,
+    reached: (to: Position) => void,
+  ): Promise<Position> {
     const to = batch.at(-1)?.position ?? from;
     const known: Recorded[] = [];
     for (const stored of batch) {
       const recorded = decode(this.ports.prefix, stored);
       if (recorded !== null) known.push(recorded);
     }
-    await this.ports.model.apply(await project(this.ports.model, known), from, to);
-    this.say({ checkpoint: to, skipped: this.status.skipped + batch.length - known.length, error: null });
+    const changes = await project(this.ports.model, known);
+    await this.ports.model.apply(changes, from, to);
+    const work = (changes.purges?.length ?? 0) + (changes.operations?.length ?? 0) > 0;
+    this.say({
+      workAt: work ? to : this.status.workAt,
+      skipped: this.status.skipped + batch.length - known.length,
+      error: null,
+    });
+    reached(to);
     return to;
   }
 

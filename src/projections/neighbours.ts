@@ -24,12 +24,17 @@ export const pointingAt = async (model: ReadModel, target: Ref, limit = MANY): P
     limit,
   });
 
-/** Every storage that is registered, with its place. */
+/** Every live storage, with its place. */
 export const allStorages = async (model: ReadModel): Promise<CatalogueRow[]> =>
+  (await everyStorage(model)).filter(({ live }) => live);
+
+/** Every storage that ever was, purged ones too. */
+export const everyStorage = async (model: ReadModel): Promise<CatalogueRow[]> =>
   model.find('catalogue', {
     where: [
+      // Only storages have a place; it is what finds them by an index.
+      { path: 'record.fields.place', op: 'null', value: false },
       { path: 'registry', op: 'eq', value: 'storages' },
-      { path: 'live', op: 'eq', value: true },
     ],
     sort: byUid,
     after: null,
@@ -62,6 +67,19 @@ export const overlapsOf = (storages: readonly Stored[], storage: string, path: s
     return span === null ? [] : [{ storage: uid, span }];
   });
 };
+
+/**
+ * The storage that keeps Lethe from deleting an object: its own, or one that it lies in or that lies in it, is not managed. What is not
+ * to be touched stays so through whichever storage it is reached. Null where Lethe may delete.
+ */
+export const unmanagedAt = (storages: readonly Stored[], storage: string, path: string): Stored | null => {
+  const own = storages.find(({ uid }) => uid === storage);
+  if (own === undefined || !own.facts.managed) return own ?? { uid: storage, facts: UNKNOWN };
+  const location = own.facts.place + path;
+  return storages.find(({ facts }) => !facts.managed && spanIn(facts.place, location) !== null) ?? null;
+};
+
+const UNKNOWN: StorageFacts = { name: 'that is not registered any more', root: '', managed: false, place: '' };
 
 /** The live file records whose objects overlap. */
 export const filesIn = async (model: ReadModel, overlaps: readonly Overlap[]): Promise<CatalogueRow[]> => {

@@ -24,6 +24,7 @@ interface Waiter {
 export class Progress {
   private reached: Position = 0n;
   private own: Position = 0n;
+  private work: Position = 0n;
   /** When the projection last moved, or last fell behind. */
   private behindSince = 0;
   private waiters: Waiter[] = [];
@@ -53,19 +54,23 @@ export class Progress {
     return this.reached >= this.own ? 0 : this.clock.monotonic() - this.behindSince;
   }
 
-  moved(checkpoint: Position): void {
+  /** @param workAt the last position at which a purge or an operation came to stand differently */
+  moved(checkpoint: Position, workAt: Position): void {
     if (checkpoint <= this.reached) return;
     this.reached = checkpoint;
     this.behindSince = this.clock.monotonic();
-    for (const listener of this.listeners) listener();
+    if (workAt > this.work) {
+      this.work = workAt;
+      for (const listener of this.listeners) listener();
+    }
     const due = this.waiters.filter(({ position }) => position <= checkpoint);
     if (due.length === 0) return;
     this.waiters = this.waiters.filter(({ position }) => position > checkpoint);
     for (const { done } of due) done();
   }
 
-  /** Calls the listener whenever the projection moves. @returns how to stop that */
-  onMove(listener: () => void): () => void {
+  /** Calls the listener whenever purges or operations stand differently in the model. @returns how to stop that */
+  onWork(listener: () => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
   }

@@ -1,6 +1,5 @@
 import { EVENTS, isRecordEvent, type EventOf, type Recorded, type RecordEvent } from '../events/events.js';
 import { evolve, pointsTo, type Purge, type RecordState } from '../events/record.js';
-import { storageFacts } from '../events/storage-data.js';
 import { VISIBLE, type Json, type Ref } from '../events/vocabulary.js';
 import type {
   CatalogueRow,
@@ -12,6 +11,7 @@ import type {
   Verdict,
 } from '../storage/read-model/port.js';
 import { fateOf } from './fate.js';
+import { unmanagedAt } from './neighbours.js';
 import { projectOperations } from './operations.js';
 import { initialOf, Workspace } from './workspace.js';
 
@@ -161,8 +161,7 @@ const judge = async (
     if (referrers.length > 0) return { fate: 'called-off', by: firstHundred(referrers) };
   }
   if (fields.kind !== 'file') return { fate: 'no-object' };
-  const storage = await workspace.row(`storages/${fields.storage}`);
-  const managed = storage === null ? false : (storageFacts(storage.record.fields)?.managed ?? false);
+  const managed = unmanagedAt(await workspace.storages(), fields.storage, fields.path) === null;
   const sharing = await workspace.sharing(record, fields.storage, fields.path);
   const fate = fateOf(fields, event.storage, { managed, sharedWith: sharing });
   if (fate.fate === 'delete') return { fate: 'delete' };

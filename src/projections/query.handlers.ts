@@ -1,6 +1,5 @@
 import { Inject } from '@nestjs/common';
 import { QueryHandler, type IQueryHandler } from '@nestjs/cqrs';
-import { storageFacts } from '../events/storage-data.js';
 import { TRASHED, VISIBLE, type Ref } from '../events/vocabulary.js';
 import type { Clock } from '../ports.js';
 import type {
@@ -13,7 +12,7 @@ import type {
   Rows,
 } from '../storage/read-model/port.js';
 import { fateOf, type Fate } from './fate.js';
-import { allStorages, sharersOf, storedOf } from './neighbours.js';
+import { allStorages, sharersOf, storedOf, unmanagedAt } from './neighbours.js';
 import type { Progress } from './progress.js';
 import {
   AwaitPurge,
@@ -139,8 +138,7 @@ export class PreviewPurgeHandler implements IQueryHandler<PreviewPurge, Previewe
     if (row === undefined) return null;
     const { fields } = row.record;
     if (fields.kind !== 'file') return { row, fate: null, sharedWith: [] };
-    const [home] = await model.get('catalogue', [`storages/${fields.storage}`]);
-    const managed = home === undefined ? false : (storageFacts(home.record.fields)?.managed ?? false);
+    const managed = unmanagedAt(storedOf(await allStorages(model)), fields.storage, fields.path) === null;
     const sharedWith = await sharersOf(model, ref, fields);
     return { row, fate: fateOf(fields, storage, { managed, sharedWith }), sharedWith: sharedWith.slice(0, 100) };
   }
@@ -165,7 +163,7 @@ export class AwaitPurgeHandler implements IQueryHandler<AwaitPurge, PurgeRow | n
       for (;;) {
         let stop = (): unknown => undefined;
         const moved = new Promise<void>((resolve) => {
-          stop = progress.onMove(resolve);
+          stop = progress.onWork(resolve);
         });
         const [row] = await model.get('purges', [keyOf(ref)]);
         const settled = row === undefined || !row.open || row.state === 'parked';

@@ -26,7 +26,7 @@ export interface OperationsSagaPorts {
   readonly log: Log;
   readonly purge: (command: PurgeRecord) => Promise<void>;
   readonly complete: (command: CompleteOperation) => Promise<void>;
-  readonly onProgress: (listener: () => void) => () => void;
+  readonly onWork: (listener: () => void) => () => void;
   /** Resolves once the read model holds all that this process appended. */
   readonly reach: () => Promise<void>;
 }
@@ -47,7 +47,7 @@ export class OperationsSaga {
   constructor(private readonly ports: OperationsSagaPorts) {}
 
   async run(signal: AbortSignal): Promise<void> {
-    const stop = this.ports.onProgress(() => this.wake());
+    const stop = this.ports.onWork(() => this.wake());
     signal.addEventListener('abort', () => this.wake(), { once: true });
     while (!signal.aborted) {
       const woken = new Promise<void>((resolve) => {
@@ -128,14 +128,17 @@ export class OperationsSaga {
           { path: 'record.trashing.position', op: 'lte', value: Number(operation.position) },
           ...(typeof before === 'string' ? [{ path: 'record.trashing.at', op: 'lt', value: before } as const] : []),
         ],
-        sort: [{ path: 'uid', descending: false }],
+        sort: [
+          { path: 'record.createdAt', descending: false },
+          { path: 'uid', descending: false },
+        ],
         after,
         limit: PAGE,
       });
       if (page.length > 0) yield page;
       const last = page.at(-1);
       if (page.length < PAGE || last === undefined) return;
-      after = [last.uid];
+      after = [last.record.createdAt, last.uid];
     }
   }
 
@@ -160,6 +163,7 @@ const envelopeOf = (
   { id, startedBy, reason, correlationId }: OperationRow,
   ...step: (string | number)[]
 ): Envelope => ({
+  repeatable: true,
   commandId: derivedId('operation', id, ...step),
   hash: sha256(JSON.stringify(step)),
   actor: startedBy,

@@ -5,6 +5,7 @@ import { findStorage } from '../commands/storages.js';
 import { derivedId, sha256 } from '../events/ids.js';
 import type { Purge, RecordState } from '../events/record.js';
 import type { Clock, Log, Random } from '../ports.js';
+import { allStorages, storedOf, unmanagedAt } from '../projections/neighbours.js';
 import type { ObjectStore } from '../storage/object-store/port.js';
 import type { PurgeRow, ReadModel } from '../storage/read-model/port.js';
 import { clearManifest, deleteNamed, isWhole, nameWhatLies, somethingLies, type Guard } from './deletion.js';
@@ -27,8 +28,8 @@ export interface PurgeSagaPorts {
   readonly log: Log;
   readonly retries: RetryPolicy;
   readonly report: (command: ReportPurgeStep) => Promise<void>;
-  /** Calls the listener whenever the projection moves; answers how to stop that. */
-  readonly onProgress: (listener: () => void) => () => void;
+  /** Calls the listener whenever purges stand differently in the model; answers how to stop that. */
+  readonly onWork: (listener: () => void) => () => void;
   readonly checkpoint: () => bigint;
 }
 
@@ -48,7 +49,7 @@ export class PurgeSaga {
 
   /** Runs until the signal aborts, then lets the steps that are under way end. */
   async run(signal: AbortSignal): Promise<void> {
-    const stop = this.ports.onProgress(() => this.wake());
+    const stop = this.ports.onWork(() => this.wake());
     signal.addEventListener('abort', () => this.wake(), { once: true });
     while (!signal.aborted) {
       const woken = new Promise<void>((resolve) => {
@@ -181,8 +182,10 @@ export class PurgeSaga {
     if (fields.kind !== 'file') throw new Error(`${record.registry}/${record.uid} has no object`);
     const storage = await findStorage(this.ports.journal, fields.storage);
     if (storage === null) throw new Error(`The storage ${fields.storage} is not registered any more.`);
-    if (!storage.facts.managed)
-      throw new Error(`The storage ${storage.facts.name} is not managed: nothing is deleted from it.`);
+    // The verdict said so already; the configuration may have changed since, and what it no longer lets Lethe delete stays.
+    const unmanaged = unmanagedAt(storedOf(await allStorages(this.ports.model)), fields.storage, fields.path);
+    if (unmanaged !== null)
+      throw new Error(`The storage ${unmanaged.facts.name} is not managed: nothing is deleted from it.`);
     return { store: await this.ports.ownership.assertOwned(storage), path: fields.path };
   }
 
@@ -190,6 +193,7 @@ export class PurgeSaga {
     const { registry, uid } = record;
     const what = [report.step, 'attempt' in report ? report.attempt : 0];
     const envelope: Envelope = {
+      repeatable: true,
       commandId: derivedId('purge', registry, uid, request, ...what, record.revision),
       hash: sha256(JSON.stringify(report)),
       actor: 'system:purge',

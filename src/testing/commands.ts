@@ -23,6 +23,7 @@ export const envelope = ({
   reason: null,
   correlationId: commandId,
   ifMatch: null,
+  repeatable: true,
   ...given,
 });
 

@@ -64,7 +64,7 @@ export interface Decided {
    * @returns what is then given, so that a test can go on with another `when`
    * @throws AssertionError with the difference
    */
-  then(...expected: readonly Happening<RecordEvent>[]): Given;
+  then(...expected: Happening<RecordEvent>[]): Given;
   then(refusal: ExpectedRefusal): Given;
 }
 
@@ -72,7 +72,7 @@ export interface Decided {
  * A test of a decision, told as a story: `given(registered(), trashed()).when(new RestoreRecord()).then(restored())`.
  * Pure: no clock, no store, no framework.
  */
-export const given = (...happenings: readonly Happening<RecordEvent>[]): Given => {
+export const given = (...happenings: Happening<RecordEvent>[]): Given => {
   const history = historyOf(refOf(happenings[0]), ...happenings);
   const record = fold(history);
   const request = history.findLast(({ event }) => event.type === 'RecordPurgeRequested')?.revision ?? -1;
@@ -113,7 +113,11 @@ const NOTHING_AGAINST: PurgeFacts & TrashFacts = {
   purgeAfter: null,
 };
 
-const decide = (record: RecordState | null, command: Command, facts: Facts): RecordEvent[] => {
+/**
+ * The decision on any command, as a service makes it once it has read the record.
+ * @throws Refusal
+ */
+export const decide = (record: RecordState | null, command: Command, facts: Facts = {}): RecordEvent[] => {
   if (command instanceof RegisterRecord) return decideRegister(record, command);
   if (record === null) throw new NotFound(`There is no record ${command.ref.registry}/${command.ref.uid}.`);
   const all = { ...NOTHING_AGAINST, ...facts };

@@ -1,5 +1,12 @@
 import { digestOf, encode, streamOf } from '../events/codec.js';
-import { EVENTS, type LetheEvent, type Metadata, type Recorded } from '../events/events.js';
+import {
+  EVENTS,
+  isRecordEvent,
+  type LetheEvent,
+  type Metadata,
+  type RecordEvent,
+  type Recorded,
+} from '../events/events.js';
 import { derivedId, eventIdOf, sha256 } from '../events/ids.js';
 import type { Ref } from '../events/vocabulary.js';
 import type { StoredEvent } from '../storage/event-store/port.js';
@@ -37,7 +44,7 @@ export class TestLog {
   }
 
   /** Appends to one record's stream. @returns what became of each happening */
-  happens<E extends LetheEvent>({ registry, uid }: Ref, ...happenings: readonly Happening<E>[]): Recorded<E>[] {
+  happens({ registry, uid }: Ref, ...happenings: Happening[]): Recorded[] {
     const stream = streamOf(this.prefix, registry, uid);
     return happenings.map((happening) => {
       const tip = this.tips.get(stream) ?? NO_EVENTS;
@@ -74,5 +81,5 @@ export class TestLog {
 }
 
 /** The history of one record, written by hand. */
-export const historyOf = <E extends LetheEvent>(ref: Ref, ...happenings: readonly Happening<E>[]): Recorded<E>[] =>
-  new TestLog().happens(ref, ...happenings);
+export const historyOf = (ref: Ref, ...happenings: Happening<RecordEvent>[]): Recorded<RecordEvent>[] =>
+  new TestLog().happens(ref, ...happenings).filter(isRecordEvent);

@@ -380,6 +380,10 @@ export function readModelContract(name: string, open: () => Promise<Opened>): vo
           2n,
         );
         expect(await found({ path: 'record.position', op: 'lt', value: '10' })).toEqual(['1']);
+        const operations = ['10', '9'].map((position) => operation(`at ${position}`, { position }));
+        await model.apply({ operations }, 2n, 3n);
+        const started = await model.find('operations', { where: [], sort: [up('position')], after: null, limit: 10 });
+        expect(started.map(({ position }) => position)).toEqual(['9', '10']);
       });
 
       test('has asks an array for a member, one with an index and any other', async () => {
@@ -511,6 +515,7 @@ export function readModelContract(name: string, open: () => Promise<Opened>): vo
         expect(
           names(await walk(model, { where: [], sort: [down('record.createdAt'), down('uid')], after: null, limit: 1 })),
         ).toEqual(['4', '2', '1']);
+        expect(await all('catalogue')).toHaveLength(3);
         await model.endLoad();
         expect(await (await opened.second()).checkpoint()).toBe(4n);
         expect(await found()).toEqual(['1', '2', '4']);

@@ -1,14 +1,17 @@
 import Database from 'better-sqlite3';
-import { copyFile, mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { copyFile, mkdir, mkdtemp, open, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Corrupt, Full, Unavailable } from '../../src/storage/errors.js';
 import type { Condition, Find, ReadModel } from '../../src/storage/read-model/port.js';
 import { asStorageError } from '../../src/storage/read-model/sqlite.errors.js';
 import { openSqliteReadModel } from '../../src/storage/read-model/sqlite.js';
 import { readModelContract, type Opened } from './read-model.contract.js';
-import { event, file, uid } from './read-model.rows.js';
+import { at, event, file, uid } from './read-model.rows.js';
 
 const folderFor = (name: string): Promise<string> => mkdtemp(join(tmpdir(), `lethe-${name}-`));
 
@@ -82,8 +85,8 @@ describe('SQLite', () => {
     await rm(folder, { recursive: true });
   });
 
-  const opened = async (mode: 'read-write' | 'read-only' = 'read-write', at = path): Promise<ReadModel> => {
-    const model = await openSqliteReadModel({ file: at, mode, madeWithinMs: 200 });
+  const opened = async (mode: 'read-write' | 'read-only' = 'read-write', place = path): Promise<ReadModel> => {
+    const model = await openSqliteReadModel({ file: place, mode, madeWithinMs: 200 });
     models.push(model);
     return model;
   };
@@ -179,6 +182,7 @@ describe('SQLite', () => {
       behind((db) => db.exec('CREATE TABLE events (a); INSERT INTO events VALUES (1)'));
       await expect(opened()).rejects.toThrow(Corrupt);
       expect(behind((db) => db.prepare('SELECT a FROM events').pluck().all())).toEqual([1]);
+      expect(behind((db) => db.pragma('journal_mode', { simple: true }))).toBe('delete');
     });
 
     test('a file that is no database is Corrupt, and the error says what to do', async () => {
@@ -198,8 +202,25 @@ describe('SQLite', () => {
       const handle = await open(path, 'r+');
       await handle.write(Buffer.alloc(bytes - 8192, 0xa5), 0, bytes - 8192, 8192);
       await handle.close();
-      await expect(opened()).rejects.toThrow(Corrupt);
+      const damaged = await opened();
+      await expect(damaged.checkpoint()).rejects.toThrow(Corrupt);
+      await expect(damaged.find('catalogue', list)).rejects.toThrow(Corrupt);
+      await expect(damaged.apply({ catalogue: [file(1)] }, 1n, 2n)).rejects.toThrow(Corrupt);
+      const reader = await opened('read-only');
+      await expect(reader.find('catalogue', list)).rejects.toThrow(Corrupt);
+      await expect(reader.find('catalogue', list)).rejects.toThrow(/delete .*model\.db/);
     });
+
+    test.each(['{', '[]', '{"registry":"files"}'])(
+      'a document that is none (%s) is Corrupt, not an answer',
+      async (doc) => {
+        const model = await opened();
+        await model.apply({ catalogue: [file(1)] }, 0n, 1n);
+        behind((db) => db.prepare('UPDATE catalogue SET _doc = ?').run(doc));
+        await expect(model.get('catalogue', [`files/${uid(1)}`])).rejects.toThrow(Corrupt);
+        await expect(model.find('catalogue', list)).rejects.toThrow(Corrupt);
+      },
+    );
 
     test('a folder that is not there, or a folder in its place, is Unavailable', async () => {
       await expect(opened('read-write', join(folder, 'none', 'model.db'))).rejects.toThrow(Unavailable);
@@ -250,6 +271,16 @@ describe('SQLite', () => {
       await (await opened()).close();
       behind((db) => db.pragma('user_version = 1'));
       const reader = opened('read-only');
+      const first = await Promise.race([reader.then(() => 'ready'), new Promise(setImmediate).then(() => 'waiting')]);
+      expect(first).toBe('waiting');
+      await opened();
+      expect(await (await reader).checkpoint()).toBe(0n);
+    });
+
+    test('waits while the file cannot be opened', async () => {
+      await mkdir(path);
+      const reader = opened('read-only');
+      await rmdir(path);
       await opened();
       expect(await (await reader).checkpoint()).toBe(0n);
     });
@@ -298,32 +329,27 @@ describe('SQLite', () => {
     test('every answer is of one moment, while batches come in', async () => {
       const writer = await opened();
       const reader = await opened('read-only');
-      const batch = (n: number) =>
-        Array.from({ length: 30 }, (_, i) => file(i, { key: String(n), description: String(n) }));
+      const batch = (n: number) => Array.from({ length: 100 }, (_, i) => file(i, { key: String(n) }));
       await writer.apply({ catalogue: batch(0) }, 0n, 1n);
-      const keys = batch(0).map((row) => `files/${row.uid}`);
-      let reading = true;
-      const read = async (): Promise<number> => {
-        let answers = 0;
-        while (reading) {
-          // From the middle: several statements, and the documents after them.
-          const found = await reader.find('catalogue', { ...list, after: [file(0).record.createdAt, uid(20)] });
-          const got = await reader.get('catalogue', keys);
-          for (const rows of [found, got]) {
-            expect(new Set(rows.map(({ record }) => ('key' in record.fields ? record.fields.key : null))).size).toBe(1);
-          }
-          answers += 1;
-        }
-        return answers;
+      // From the middle: several statements, and the documents after them. Enough of them at once to keep the thread busy.
+      const find: Find = { ...list, limit: 100, after: [file(0).record.createdAt, uid(80)] };
+      const seen = new Set<string>();
+      const ask = async (): Promise<void> => {
+        const rows = await reader.find('catalogue', find);
+        expect(rows).toHaveLength(80);
+        const keys = new Set(rows.map((row) => at(row, 'record.fields.key')));
+        expect(keys.size).toBe(1);
+        seen.add([...keys].join());
       };
-      const done = read();
-      for (let n = 1; n <= 300; n += 1) {
+      await ask();
+      let answers: Promise<void>[] = [];
+      for (let n = 1; n <= 100 || seen.size < 2; n += 1) {
+        for (let i = 0; i < 5; i += 1) answers.push(ask());
         await writer.apply({ catalogue: batch(n) }, BigInt(n), BigInt(n + 1));
-        // Lets the answers in.
-        await new Promise(setImmediate);
+        if (n % 50 !== 0) continue;
+        await Promise.all(answers);
+        answers = [];
       }
-      reading = false;
-      expect(await done).toBeGreaterThan(0);
     });
 
     test('a query that fails tells its caller, and the next one is answered', async () => {
@@ -331,6 +357,17 @@ describe('SQLite', () => {
       const reader = await opened('read-only');
       await expect(reader.find('catalogue', { ...list, limit: 0 })).rejects.toThrow(RangeError);
       expect(await reader.find('catalogue', list)).toEqual([]);
+    });
+
+    test('its thread keeps no process alive', async () => {
+      await opened();
+      const adapter = createRequire(import.meta.url).resolve('#thread/storage/read-model/sqlite');
+      const script = `
+        const { openSqliteReadModel } = await import(${JSON.stringify(adapter)});
+        const model = await openSqliteReadModel({ file: ${JSON.stringify(path)}, mode: 'read-only' });
+        console.log((await model.total('catalogue', [])).rows);`;
+      const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script]);
+      expect(stdout).toBe('0\n');
     });
 
     test('closing ends what still waits', async () => {

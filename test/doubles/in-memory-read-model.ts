@@ -238,7 +238,7 @@ const comparable = (path: Path, value: Scalar): Scalar =>
   typeof value === 'string' && holdsPosition(path) ? Number(value) : value;
 
 /** Null before everything, numbers and booleans by size, text by code point. */
-export const compare = (a: Scalar, b: Scalar): number => {
+const compare = (a: Scalar, b: Scalar): number => {
   if (a === b) return 0;
   if (a === null || b === null) return a === null ? -1 : 1;
   if (typeof a === 'string' && typeof b === 'string') return compareText(a, b);

@@ -50,7 +50,8 @@ export const INDEXES: { readonly [C in Collection]: readonly Index[] } = {
     { name: 'by_place', paths: ['record.fields.place'], sparse: 'record.fields.place', loading: true },
     { name: 'by_line', paths: ['record.fields.initialVersion'], sparse: 'record.fields.initialVersion', loading: true },
   ],
-  history: [{ name: 'by_record', paths: ['registry', 'uid', 'revision'] }],
+  // The uid first: a question for a whole registry, newest first, is to walk the log from its end and not to sort all of it.
+  history: [{ name: 'by_record', paths: ['uid', 'registry', 'revision'] }],
   purges: [
     { name: 'by_open', paths: ['open', 'purge.position'], loading: true },
     { name: 'by_deleting', paths: ['deleting', 'object.storage', 'object.path'], loading: true },

@@ -37,7 +37,7 @@ export const valueOf = (collection: Collection, path: Path): string => {
   return holdsPosition(path) ? `CAST(${value} AS INTEGER)` : value;
 };
 
-export const checked = (path: Path): Path => {
+const checked = (path: Path): Path => {
   if (!PATH.test(path)) throw new RangeError(`"${path}" is no path: names of letters, joined by dots`);
   return path;
 };

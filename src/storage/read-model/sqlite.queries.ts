@@ -67,7 +67,7 @@ export class QueryThread {
 
   #started(): Worker {
     if (this.#worker !== null) return this.#worker;
-    const worker = new Worker(THREAD, { workerData: { file: this.#file }, name: 'lethe-queries' });
+    const worker = new Worker(THREAD, { workerData: { file: this.#file }, execArgv: [], name: 'lethe-queries' });
     const lost = (cause: unknown): void => {
       if (this.#worker === worker)
         this.#fail(new Unavailable(`the query thread of ${this.#file} ended: ask again`, { cause }));

@@ -114,8 +114,7 @@ const termOf = (collection: Collection, condition: Condition): Sql => {
     case 'startsWith':
       return startsWith(value, condition.value);
     case 'contains':
-      // `IS NOT NULL` lets the planner take an index that only has rows with a value.
-      return { text: `(${value} IS NOT NULL AND instr(${value}, ?) > 0)`, values: [condition.value] };
+      return { text: `instr(${value}, ?) > 0`, values: [condition.value] };
     case 'has':
       return {
         text: `EXISTS (SELECT 1 FROM json_each(t._doc, '$.${path}') WHERE json_each.value = ?)`,

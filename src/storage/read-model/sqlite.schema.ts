@@ -38,7 +38,7 @@ const META = [
 const TABLES = [...META, ...COLLECTIONS.flatMap(tables)];
 
 /** Names this layout in `user_version`: 28 bits of a digest, so that no change of a table or an index is ever forgotten. */
-export const SCHEMA = Number.parseInt(
+const SCHEMA = Number.parseInt(
   createHash('sha256')
     .update(
       JSON.stringify([
@@ -58,26 +58,17 @@ const OURS = 0x4c657468;
 export const isMade = (db: Database.Database): boolean =>
   db.pragma('user_version', { simple: true }) === SCHEMA && db.pragma('application_id', { simple: true }) === OURS;
 
-/**
- * Makes the tables; those of another version are thrown away, since the log has all that was in them.
- *
- * @throws Corrupt where the file is a database of something else: nothing in it is touched
- */
+/** @throws Corrupt where the file is a database of something else. To be asked before anything is done to it. */
+export const refuseForeign = (db: Database.Database): void => {
+  if (db.pragma('application_id', { simple: true }) === OURS || tablesIn(db).length === 0) return;
+  throw new Corrupt(`${db.name} is a database, but no read model of Lethe's, and was left as it is: name another file`);
+};
+
+/** Makes the tables; those of another version are thrown away, since the log has all that was in them. */
 export const make = (db: Database.Database): void => {
   const remake = db.transaction(() => {
-    const old = db
-      .prepare<[], string>(
-        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'",
-      )
-      .pluck()
-      .all();
-    if (old.length > 0 && db.pragma('application_id', { simple: true }) !== OURS) {
-      throw new Corrupt(
-        `${db.name} is a database, but no read model of Lethe's, and was left as it is: name another file`,
-      );
-    }
     if (isMade(db)) return;
-    for (const name of old) db.exec(`DROP TABLE "${name}"`);
+    for (const name of tablesIn(db)) db.exec(`DROP TABLE "${name}"`);
     for (const statement of TABLES) db.exec(statement);
     db.exec('ANALYZE'); // makes sqlite_stat1
     for (const collection of COLLECTIONS) addIndexes(db, collection);
@@ -87,6 +78,12 @@ export const make = (db: Database.Database): void => {
   // What is made already is looked at without waiting for whoever writes.
   if (!isMade(db)) remake.immediate();
 };
+
+const tablesIn = (db: Database.Database): string[] =>
+  db
+    .prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'")
+    .pluck()
+    .all();
 
 /** Drops the indexes that no projection asks by. */
 export const dropQueryIndexes = (db: Database.Database): void => {

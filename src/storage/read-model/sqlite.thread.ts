@@ -1,7 +1,8 @@
 import Database from 'better-sqlite3';
 import { parentPort, workerData } from 'node:worker_threads';
-import { z } from 'zod';
 import type { Collection, Condition, Find, Key, Path } from './port.js';
+import { Unavailable } from '../errors.js';
+import { isObject } from './sqlite.columns.js';
 import { asStorageError, toFailure, type Failure } from './sqlite.errors.js';
 import { Reader, Snapshot } from './sqlite.read.js';
 
@@ -21,7 +22,9 @@ export type Call =
 export type Ask = Call & { readonly id: number };
 export type Answer = { readonly id: number } & ({ readonly value: unknown } | { readonly failure: Failure });
 
-const { file } = z.object({ file: z.string() }).parse(workerData);
+// No zod here: loading it would take longer than the first query.
+const given: unknown = workerData;
+const file = isObject(given) ? String(given['file']) : '';
 const dumps = new Map<number, Snapshot>();
 let reader: Reader | null = null;
 
@@ -31,15 +34,22 @@ const answer = (call: Call): unknown => {
       return connected().find(call.collection, call.find);
     case 'total':
       return connected().total(call.collection, call.where, call.sum);
-    case 'page': {
-      const dump = dumps.get(call.dump) ?? new Snapshot(file, call.collection);
-      dumps.set(call.dump, dump);
-      return dump.page(call.after);
-    }
+    case 'page':
+      return dumped(call).page(call.after);
     case 'leave':
       dumps.get(call.dump)?.close();
       return dumps.delete(call.dump);
   }
+};
+
+const dumped = ({ dump, collection, after }: Extract<Call, { call: 'page' }>): Snapshot => {
+  const begun = dumps.get(dump);
+  if (begun !== undefined) return begun;
+  // Its thread ended in between: rows from here on would be of another moment.
+  if (after !== null) throw new Unavailable(`a dump of the read model ${file} was cut off: begin it again`);
+  const snapshot = new Snapshot(file, collection);
+  dumps.set(dump, snapshot);
+  return snapshot;
 };
 
 const connected = (): Reader => {

@@ -5,7 +5,7 @@ import type { Changes, Collection, Condition, Find, Key, Path, ReadModel, Rows }
 import { guarded } from './sqlite.errors.js';
 import { Reader, Snapshot, type Total } from './sqlite.read.js';
 import { jsonOf, rowOf } from './sqlite.rows.js';
-import { dropQueryIndexes, make, makeIndexes } from './sqlite.schema.js';
+import { dropQueryIndexes, make, makeIndexes, refuseForeign } from './sqlite.schema.js';
 import { Writer } from './sqlite.write.js';
 
 /** Memory for pages, and how many pages the write-ahead log may have before they move to the file: the more, the fewer moves. */
@@ -24,6 +24,7 @@ const tune = (db: Database.Database, { cacheKib, walPages }: Tuning): void => {
 
 /** Makes the file what this version needs: see `openSqliteReadModel`. */
 export const prepare = (db: Database.Database): void => {
+  refuseForeign(db);
   db.pragma('page_size = 8192'); // of a new file: rows of a kilobyte or two fill these better than the default
   db.pragma('journal_mode = WAL');
   // A power cut may take the last batches, never tear one: they are applied again from the log.
