@@ -90,7 +90,7 @@ const rooms = [
   ),
   room(
     'client',
-    ['^src/api/.*schema', '^src/service\\.ts$'],
+    ['^src/api/(.*schema|answers\\.ts$)', '^src/service\\.ts$'],
     'The SDK is a client like any other: it knows the JSON of the API and nothing of how it comes about.',
   ),
   {
@@ -117,7 +117,7 @@ const rooms = [
   },
   room(
     'cli',
-    ['^src/client/', '^src/(service|config)\\.ts$', '^src/testing/', '^src/storage/event-store/lock\\.ts$'],
+    ['^src/client/', '^src/(main|service|config)\\.ts$', '^src/testing/', '^src/storage/event-store/lock\\.ts$'],
     'The command line is a client of the API. It opens a service by src/service.ts where none runs, and `lethe replay` is the replay of lethe/testing.',
   ),
   room(

@@ -1,9 +1,12 @@
 import { createInterface, type Interface } from 'node:readline';
-import { once } from 'node:events';
+import { unlessAborted } from './abort.js';
 
 /** Asks whoever sits at the terminal. */
 export class Question {
-  private lines: { readonly reader: Interface; readonly next: () => Promise<IteratorResult<string, undefined>> } | null = null;
+  private lines: {
+    readonly reader: Interface;
+    readonly next: () => Promise<IteratorResult<string, undefined>>;
+  } | null = null;
 
   constructor(private readonly signal: AbortSignal) {}
 
@@ -15,8 +18,12 @@ export class Question {
   /** @returns whether the answer is yes; nothing, and the end of the input, are no */
   async yes(question: string): Promise<boolean> {
     process.stderr.write(`${question} `);
-    const answer = await Promise.race([this.read().next(), aborted(this.signal)]);
-    if (answer.done === true) process.stderr.write('\n');
+    let answer: IteratorResult<string, undefined> | null = null;
+    try {
+      answer = await unlessAborted(this.read().next(), this.signal);
+    } finally {
+      if (answer?.done !== false) process.stderr.write('\n'); // nobody pressed Enter
+    }
     return answer.done !== true && /^y(es)?$/i.test(answer.value.trim());
   }
 
@@ -33,9 +40,3 @@ export class Question {
     return this.lines;
   }
 }
-
-const aborted = async (signal: AbortSignal): Promise<never> => {
-  if (!signal.aborted) await once(signal, 'abort');
-  process.stderr.write('\n');
-  throw signal.reason;
-};

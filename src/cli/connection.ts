@@ -3,7 +3,8 @@ import { userInfo } from 'node:os';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '../client/client.js';
-import type { Fetch } from '../client/transport.js';
+import { platformFetch, type Fetch } from '../client/transport.js';
+import { unlessAborted } from './abort.js';
 import { CliError, WRONG_USAGE } from './exit.js';
 
 export interface Target {
@@ -22,12 +23,15 @@ export interface Connecting {
   readonly signal: AbortSignal;
   /** Whether a data folder that is not there yet may be made: by what writes, never by what only looks. */
   readonly makesFolder: boolean;
+  /** Tells whoever waits what for. */
+  readonly note: (text: string) => void;
   /** Around how requests are sent, such as to measure them. */
   readonly through: (fetch: Fetch) => Fetch;
 }
 
 /** How long to wait for another command that has the folder open, and how often to look. */
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 30_000;
+const SILENT_MS = 2_000;
 const LOOK_MS = 100;
 
 /**
@@ -39,11 +43,13 @@ export const connect = async (target: Target, connecting: Connecting): Promise<C
   if (url !== null) return remote(url, null, connecting);
   const data = dataFolderOf(target);
   if (!connecting.makesFolder && !existsSync(data)) {
-    throw new CliError(`there is no data folder ${data}. Make one with lethe init, or name another with --data (LETHE_DATA)`);
+    throw new CliError(
+      `there is no data folder ${data}. Make one with lethe init, or name another with --data (LETHE_DATA)`,
+    );
   }
   const { readLock, FolderLocked } = await import('../storage/event-store/lock.js');
   const start = performance.now();
-  for (;;) {
+  for (let said = false; ;) {
     connecting.signal.throwIfAborted();
     const holder = existsSync(data) ? readLock(data) : null;
     if (holder?.url != null) return remote(holder.url, data, connecting);
@@ -52,12 +58,17 @@ export const connect = async (target: Target, connecting: Connecting): Promise<C
     } catch (error) {
       if (!(error instanceof FolderLocked)) throw error; // another command was faster
     }
-    if (performance.now() - start > PATIENCE_MS) throw inUse(data, holder?.pid ?? null);
+    const waited = performance.now() - start;
+    if (waited > PATIENCE_MS)
+      throw new CliError(`${inUse(data, holder)}, which serves nothing. Wait for it to end, or stop it`);
+    if (waited > SILENT_MS && !said) connecting.note(`waiting: ${inUse(data, holder)}`);
+    said ||= waited > SILENT_MS;
     await sleep(LOOK_MS, undefined, { signal: connecting.signal });
   }
 };
 
-export const dataFolderOf = ({ data }: Target): string => resolve(data ?? fromEnvironment('LETHE_DATA') ?? './lethe-data');
+export const dataFolderOf = ({ data }: Target): string =>
+  resolve(data ?? fromEnvironment('LETHE_DATA') ?? './lethe-data');
 
 /** What is typed goes before what the environment says. */
 const urlOf = ({ url: typed, data }: Target): string | null => {
@@ -68,13 +79,14 @@ const urlOf = ({ url: typed, data }: Target): string | null => {
   throw new CliError(`--url (LETHE_URL) takes an address such as http://127.0.0.1:4270, got '${url}'`, WRONG_USAGE);
 };
 
-const fromEnvironment = (name: string): string | undefined => (process.env[name] === '' ? undefined : process.env[name]);
+const fromEnvironment = (name: string): string | undefined =>
+  process.env[name] === '' ? undefined : process.env[name];
 
-const inUse = (data: string, pid: number | null): CliError =>
-  new CliError(`the data folder ${data} is in use by ${pid === null ? 'another process' : `process ${pid}`}, which serves nothing. Wait for it to end, or stop it`);
+const inUse = (data: string, holder: { readonly pid: number | null } | null): string =>
+  `the data folder ${data} is in use by ${holder?.pid == null ? 'another process' : `process ${holder.pid}`}`;
 
 const remote = (url: string, data: string | null, { through }: Connecting): Connection => ({
-  client: new Client({ url, headers: { 'X-Actor': actor() }, fetch: through((request) => fetch(request)) }),
+  client: new Client({ url, headers: { 'X-Actor': actor() }, fetch: through(platformFetch) }),
   data,
   close: () => Promise.resolve(),
 });
@@ -83,7 +95,7 @@ const remote = (url: string, data: string | null, { through }: Connecting): Conn
 const embedded = async (data: string, { signal, through }: Connecting): Promise<Connection> => {
   const [{ openService }, { readConfig }] = await Promise.all([import('../service.js'), import('../config.js')]);
   const service = await openService(readConfig({ LETHE_LOG_LEVEL: 'error', ...process.env, LETHE_DATA: data }));
-  const inProcess: Fetch = (request) => unlessAborted(service.fetch(request), signal);
+  const inProcess: Fetch = (request) => unlessAborted(service.fetch(hearing(request, signal)), signal);
   return {
     client: new Client({ url: 'http://localhost', headers: { 'X-Actor': actor() }, fetch: through(inProcess) }),
     data,
@@ -91,19 +103,21 @@ const embedded = async (data: string, { signal, through }: Connecting): Promise<
   };
 };
 
-/** A service in this process does not hear the request's signal. */
-const unlessAborted = async <T>(work: Promise<T>, signal: AbortSignal): Promise<T> => {
-  let stop = (): void => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
-    signal.addEventListener('abort', stop, { once: true });
+/** A service in this process does not hear the request's signal: its answer is given up, and a body that it still reads breaks off. */
+const hearing = (request: Request, signal: AbortSignal): Request => {
+  if (request.body === null) return request;
+  const broken = new AbortController();
+  signal.addEventListener('abort', () => broken.abort(new BrokenOff('the command was interrupted')), { once: true });
+  return new Request(request, {
+    body: request.body.pipeThrough(new TransformStream(), { signal: broken.signal }),
+    duplex: 'half',
   });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
 };
+
+/** What a connection that ends in the middle looks like to the service. */
+class BrokenOff extends Error {
+  readonly code = 'ECONNRESET';
+}
 
 /** The operating system's user, as a header can carry it. */
 const actor = (): string => {

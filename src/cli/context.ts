@@ -24,7 +24,11 @@ export interface Context {
 }
 
 /** Runs a verb on a connection, and ends in order however it ends: what is open is closed, the exit code is the highest that came up. */
-export const withConnection = async (command: Command, verb: (context: Context) => Promise<void>, { makesFolder = false } = {}): Promise<void> => {
+export const withConnection = async (
+  command: Command,
+  verb: (context: Context) => Promise<void>,
+  { makesFolder = false } = {},
+): Promise<void> => {
   const { json = false, ...target } = command.optsWithGlobals<GlobalOptions>();
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -32,24 +36,27 @@ export const withConnection = async (command: Command, verb: (context: Context) 
   const out = new Output(json);
   const meter = new Meter();
   const question = new Question(signal);
-  const fail = async (error: unknown, about?: string): Promise<void> => {
-    if (error instanceof Interrupted || error instanceof PipeClosed) throw error;
+  const say = async (error: unknown, about?: string): Promise<void> => {
     raiseExitCode(exitCodeOf(error));
+    if (error instanceof Interrupted || error instanceof PipeClosed) return;
     out.error(error, about ?? null);
     if (error instanceof LetheError && error.status > 0) await out.body(error.problem);
+  };
+  const fail = async (error: unknown, about?: string): Promise<void> => {
+    signal.throwIfAborted();
+    if (error instanceof PipeClosed) throw error;
+    await say(error, about);
   };
   const orEnd = async (work: () => Promise<void>): Promise<void> => {
     try {
       await work();
     } catch (thrown) {
-      const error: unknown = signal.aborted ? signal.reason : thrown;
-      if (error instanceof Interrupted || error instanceof PipeClosed) raiseExitCode(exitCodeOf(error));
-      else await fail(error);
+      await say(signal.aborted ? signal.reason : thrown);
     }
   };
   let connection: Connection | null = null;
   await orEnd(async () => {
-    connection = await connect(target, { signal, makesFolder, through: meter.through });
+    connection = await connect(target, { signal, makesFolder, through: meter.through, note: (text) => out.note(text) });
     await verb({ ...connection, out, question, meter, signal, fail });
   });
   question.close();
@@ -72,9 +79,11 @@ const onSignals = (stopping: AbortController): (() => void) => {
   };
   const interrupt = stop(INTERRUPTED);
   const terminate = stop(TERMINATED);
-  const closed = (error: Error): void => stopping.abort('code' in error && error.code === 'EPIPE' ? new PipeClosed() : error);
+  const closed = (error: Error): void =>
+    stopping.abort('code' in error && error.code === 'EPIPE' ? new PipeClosed() : error);
   process.on('SIGINT', interrupt).on('SIGTERM', terminate);
   process.stdout.on('error', closed);
+  process.stderr.on('error', () => undefined); // nobody listens to notes any more; the work goes on
   return () => {
     process.off('SIGINT', interrupt).off('SIGTERM', terminate);
   };

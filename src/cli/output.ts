@@ -24,12 +24,17 @@ export class Output {
   }
 
   /** A list, page by page: a table on a terminal, else tab-separated with a first line of names; with `--json` one array. */
-  async list<T extends object>(pages: AsyncIterable<{ readonly items: readonly T[] }>, columns: readonly string[], limit = Infinity): Promise<void> {
+  async list(
+    pages: AsyncIterable<{ readonly items: readonly object[] }>,
+    columns: readonly string[],
+    limit = Infinity,
+  ): Promise<void> {
     let left = limit;
     let begun = false;
     for await (const { items } of pages) {
       const page = items.slice(0, left);
-      if (this.json) await write(page.map((item, index) => `${begun || index > 0 ? ',\n' : '['}${JSON.stringify(item)}`).join(''));
+      if (this.json)
+        await write(page.map((item, index) => `${begun || index > 0 ? ',\n' : '['}${JSON.stringify(item)}`).join(''));
       else await printRows(columns, page, begun);
       begun ||= page.length > 0;
       left -= page.length;
@@ -66,14 +71,18 @@ export class Output {
 const messageOf = (error: unknown): string => {
   if (!(error instanceof LetheError)) return error instanceof Error ? error.message : String(error);
   const by = 'by' in error && Array.isArray(error.by) ? error.by : [];
-  return by.length === 0 ? error.detail : `${error.detail} (${by.slice(0, 5).map(refText).join(', ')}${by.length > 5 ? ', …' : ''})`;
+  return by.length === 0
+    ? error.detail
+    : `${error.detail} (${by.slice(0, 5).map(refText).join(', ')}${by.length > 5 ? ', …' : ''})`;
 };
 
 const refText = (ref: unknown): string =>
-  typeof ref === 'object' && ref !== null && 'registry' in ref && 'uid' in ref ? `${String(ref.registry)}/${String(ref.uid)}` : '';
+  typeof ref === 'object' && ref !== null && 'registry' in ref && 'uid' in ref
+    ? `${String(ref.registry)}/${String(ref.uid)}`
+    : '';
 
 /** Resolves when the text is out: a slow reader slows the command, and no list piles up in memory. */
-export const write = (text: string): Promise<void> =>
+const write = (text: string): Promise<void> =>
   new Promise((resolve, reject) => {
     process.stdout.write(text, (error) => {
       if (error == null) resolve();
@@ -99,7 +108,13 @@ const cut = (text: string): string => (text.length > WIDEST ? `${text.slice(0, W
 
 const tableOf = async (head: Row | null, rows: readonly Row[]): Promise<string> => {
   const { default: Cells } = await import('cli-table3');
-  const style: Table.TableInstanceOptions['style'] = { head: hasColours() ? ['bold'] : [], border: [], 'padding-left': 0, 'padding-right': 1, compact: true };
+  const style: Table.TableInstanceOptions['style'] = {
+    head: hasColours() ? ['bold'] : [],
+    border: [],
+    'padding-left': 0,
+    'padding-right': 1,
+    compact: true,
+  };
   const options = head === null ? { style, chars: NO_LINES } : { style, chars: NO_LINES, head: [...head] };
   const table = new Cells(options);
   for (const row of rows) table.push(head === null ? [...row] : row.map(cut));
@@ -107,9 +122,23 @@ const tableOf = async (head: Row | null, rows: readonly Row[]): Promise<string> 
 };
 
 const NO_LINES = Object.fromEntries(
-  ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right', 'left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid', 'middle'].map(
-    (name) => [name, name === 'middle' ? ' ' : ''],
-  ),
+  [
+    'top',
+    'top-mid',
+    'top-left',
+    'top-right',
+    'bottom',
+    'bottom-mid',
+    'bottom-left',
+    'bottom-right',
+    'left',
+    'left-mid',
+    'mid',
+    'mid-mid',
+    'right',
+    'right-mid',
+    'middle',
+  ].map((name) => [name, name === 'middle' ? ' ' : '']),
 );
 
 const hasColours = (): boolean => (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb';

@@ -1,6 +1,6 @@
 import type {
-  FileAnswer,
   DatasetAnswer,
+  FileAnswer,
   List,
   objectRowAnswer,
   registryAnswer,
@@ -9,6 +9,18 @@ import type {
 } from '../api/answers.js';
 
 /* What the API answers, as types: they follow from its own schemas, and nothing of those runs here. */
+
+export type {
+  CommandAnswer,
+  HistoryAnswer,
+  List,
+  OperationAnswer,
+  PreviewAnswer,
+  ProblemAnswer,
+  PurgeAnswer,
+  ReceiptAnswer,
+  RecordAnswer,
+} from '../api/answers.js';
 
 interface Schema {
   readonly _zod: { readonly output: unknown };

@@ -1,5 +1,4 @@
-import type { PreviewAnswer, ProblemAnswer } from '../api/answers.js';
-import type { Ref, Tombstone, Totals } from './answers.js';
+import type { PreviewAnswer, ProblemAnswer, Ref, Tombstone, Totals } from './answers.js';
 import { isPreview, isRefs, isTombstone, isTotals } from './shapes.js';
 
 /** A refusal or failure, as the service said it: `message` is a sentence that says what to do. One class for each code. */
@@ -85,7 +84,7 @@ export class ConfirmationRequired extends LetheError {
   }
 }
 
-/** Purged, or about to be. @public */
+/** Purged, or about to be. */
 export class Purged extends LetheError {
   get tombstone(): Tombstone | null {
     const tombstone = this.problem['tombstone'];
@@ -104,7 +103,11 @@ export class Unreachable extends LetheError {
 export class NotLethe extends LetheError {
   constructor(url: string, status: number) {
     super(
-      made('unexpected-answer', 'Unexpected answer', `${url} answered with ${status}, and not as Lethe does. Is it one?`),
+      made(
+        'unexpected-answer',
+        'Unexpected answer',
+        `${url} answered with ${status}, and not as Lethe does. Is it one?`,
+      ),
     );
   }
 }
@@ -146,10 +149,13 @@ export const errorOf = (problem: ProblemAnswer): LetheError => {
   return known === undefined ? new LetheError(problem) : new known(problem);
 };
 
-const made = (code: string, title: string, detail: string): ProblemAnswer => ({
+/** What the service would say, where there is no need to ask it. */
+export const notFound = (detail: string): NotFound => new NotFound(made('not-found', 'Not found', detail, 404));
+
+const made = (code: string, title: string, detail: string, status = 0): ProblemAnswer => ({
   type: `urn:lethe:${code}`,
   title,
-  status: 0,
+  status,
   detail,
   code,
   correlationId: '',

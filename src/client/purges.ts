@@ -1,6 +1,6 @@
-import type { CommandAnswer, PurgeAnswer } from '../api/answers.js';
-import type { Ref } from './answers.js';
-import type { Aborting, Client } from './client.js';
+import type { CommandAnswer, PurgeAnswer, Ref } from './answers.js';
+import type { Client } from './client.js';
+import type { Aborting } from './requests.js';
 import { pause } from './transport.js';
 
 const POLL_MS = 500;
@@ -18,7 +18,12 @@ interface Following extends Aborting {
  * Follows a purge from the answer that it is under way until it ends.
  * @returns null where the answer is of no purge
  */
-export const followPurge = async (client: Client, ref: Ref, answer: CommandAnswer, { signal, onWaiting }: Following = {}): Promise<Ended | null> => {
+export const followPurge = async (
+  client: Client,
+  ref: Ref,
+  answer: CommandAnswer,
+  { signal, onWaiting }: Following = {},
+): Promise<Ended | null> => {
   if (answer.purge === undefined) return null;
   let purge = answer.purge;
   for (let wait = POLL_MS; !hasEnded(purge); wait = Math.min(wait * 1.5, MAX_POLL_MS)) {
@@ -29,4 +34,5 @@ export const followPurge = async (client: Client, ref: Ref, answer: CommandAnswe
   return purge;
 };
 
-const hasEnded = (purge: PurgeAnswer): purge is Ended => purge.state === 'done' || purge.state === 'parked' || purge.state === 'cancelled';
+const hasEnded = (purge: PurgeAnswer): purge is Ended =>
+  purge.state === 'done' || purge.state === 'parked' || purge.state === 'cancelled';

@@ -1,14 +1,20 @@
 import type {
   CommandAnswer,
+  EmptyingPreview,
   HistoryAnswer,
   List,
+  ObjectRow,
   OperationAnswer,
   PreviewAnswer,
   ProblemAnswer,
   PurgeAnswer,
   RecordAnswer,
-} from '../api/answers.js';
-import type { EmptyingPreview, ObjectRow, Ref, Registry, Tombstone, Totals, TrashList } from './answers.js';
+  Ref,
+  Registry,
+  Tombstone,
+  Totals,
+  TrashList,
+} from './answers.js';
 
 /*
  * Whether an answer is what was asked for. Each guard looks at the members that tell one shape from another, so that a proxy's page or
@@ -21,8 +27,7 @@ type Members = Readonly<Record<string, unknown>>;
 
 const isObject = (value: unknown): value is Members =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
-const hasText = (value: Members, ...names: string[]): boolean =>
-  names.every((name) => typeof value[name] === 'string');
+const hasText = (value: Members, ...names: string[]): boolean => names.every((name) => typeof value[name] === 'string');
 
 const isRef = (body: unknown): body is Ref => isObject(body) && hasText(body, 'registry', 'uid');
 

@@ -8,6 +8,12 @@ import { isProblem } from './shapes.js';
 
 export type Fetch = (request: Request) => Promise<Response>;
 
+/**
+ * The platform's own. Undici (Node's `fetch`) keeps a second copy of the whole body, for a redirect or a login dialog, unless neither
+ * can happen: no window and no redirects. The API has none of them.
+ */
+export const platformFetch: Fetch = (request) => fetch(request, { window: null, redirect: 'error' });
+
 const ATTEMPTS = 4;
 const FIRST_WAIT_MS = 150;
 const MAX_WAIT_MS = 10_000;

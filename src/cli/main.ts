@@ -1,0 +1,70 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { raiseExitCode } from './context.js';
+import { FAILED, WRONG_USAGE } from './exit.js';
+import { addAdd } from './verbs/add.js';
+import { addCat } from './verbs/cat.js';
+import { addCreate } from './verbs/create.js';
+import { addDelete } from './verbs/delete.js';
+import { addHistory } from './verbs/history.js';
+import { addHold } from './verbs/hold.js';
+import { addInit } from './verbs/init.js';
+import { addLs } from './verbs/ls.js';
+import { addPurges } from './verbs/purges.js';
+import { addRestore } from './verbs/restore.js';
+import { addServe } from './verbs/serve.js';
+import { addSet } from './verbs/set.js';
+import { addShow } from './verbs/show.js';
+import { addTrash } from './verbs/trash.js';
+
+const VERBS = [
+  addServe,
+  addInit,
+  addAdd,
+  addCreate,
+  addSet,
+  addLs,
+  addShow,
+  addCat,
+  addDelete,
+  addRestore,
+  addTrash,
+  addHistory,
+  addPurges,
+  addHold,
+];
+
+const version = (): string => {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  return typeof manifest === 'object' && manifest !== null && 'version' in manifest
+    ? String(manifest.version)
+    : 'unknown';
+};
+
+/** What is set here holds for every verb, so it comes before them. */
+const program = new Command('lethe')
+  .description('A registry for data files: trash first, purge on purpose, and a log that remembers.')
+  .version(version())
+  .option('--url <url>', 'the service to speak to (LETHE_URL)')
+  .option('--data <folder>', 'the data folder to open where no service is named (LETHE_DATA, default ./lethe-data)')
+  .option('--json', "print the HTTP bodies, a refusal's too, and lists as one array")
+  .configureHelp({ showGlobalOptions: true })
+  .configureOutput({ outputError: (text, print) => print(text.replace(/^error: /, 'lethe: ')) })
+  .exitOverride()
+  .addHelpText(
+    'after',
+    '\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 refused, 4 not found or purged, 130 interrupted.',
+  );
+for (const add of VERBS) add(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof CommanderError)) {
+    process.stderr.write(`lethe: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    raiseExitCode(FAILED);
+  } else if (error.exitCode !== 0) {
+    raiseExitCode(WRONG_USAGE);
+  }
+}

@@ -1,0 +1,24 @@
+import type { Command } from 'commander';
+import { dataFolderOf } from '../connection.js';
+import type { GlobalOptions } from '../context.js';
+
+interface Options extends GlobalOptions {
+  readonly host?: string;
+  readonly port?: string;
+}
+
+export const addServe = (program: Command): void => {
+  program
+    .command('serve')
+    .description('run the service on the data folder until it is stopped')
+    .option('--host <address>', 'where to listen (LETHE_HOST, default 127.0.0.1)')
+    .option('--port <n>', 'where to listen; 0 takes any free one (LETHE_PORT, default 4270)')
+    .addHelpText('after', '\nExample:\n  $ lethe serve --data ./lethe-data --port 4270')
+    .action(async (_options: object, command: Command) => {
+      const { host, port, data } = command.optsWithGlobals<Options>();
+      process.env['LETHE_DATA'] = dataFolderOf(data === undefined ? {} : { data });
+      if (host !== undefined) process.env['LETHE_HOST'] = host;
+      if (port !== undefined) process.env['LETHE_PORT'] = port;
+      await import('../../main.js');
+    });
+};

@@ -1,0 +1,110 @@
+import type { List } from './answers.js';
+import { NotLethe, Unreachable } from './errors.js';
+import type { Guard } from './shapes.js';
+import { jsonOf, platformFetch, send, type Fetch } from './transport.js';
+
+/** Query parameters; `undefined` leaves one out. */
+export type Query = URLSearchParams | Readonly<Record<string, string | number | boolean | undefined>>;
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+export interface Aborting {
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface RequestOptions extends Aborting {
+  readonly query?: Query;
+  /** JSON, or a form for uploads. */
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface ClientOptions {
+  /** Where the service answers, such as http://127.0.0.1:4270. */
+  readonly url: string;
+  /** Sent with every request: `X-Actor`, `Authorization`. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** How requests are sent; the platform's `fetch` by default. */
+  readonly fetch?: Fetch;
+}
+
+/**
+ * Requests of one caller. Every command goes with an idempotency key, what is safe to try again is tried again, and each request asks
+ * for at least the position of the answers before it: a caller reads what it wrote. Whatever fails is a LetheError.
+ */
+export class Requests {
+  private readonly base: URL;
+  private readonly fetch: Fetch;
+  private position = 0n;
+
+  constructor(private readonly options: ClientOptions) {
+    this.base = new URL(options.url.endsWith('/') ? options.url : `${options.url}/`);
+    this.fetch = options.fetch ?? platformFetch;
+  }
+
+  /** Any request of the API, below 400; its body is the caller's to read. */
+  async request(
+    method: Method,
+    path: string,
+    { query, body, headers, signal }: RequestOptions = {},
+  ): Promise<Response> {
+    const url = new URL(path, this.base);
+    url.search = searchOf(query ?? {});
+    const sent = new Headers({ ...this.options.headers, ...headers });
+    if (method !== 'GET') sent.set('Idempotency-Key', crypto.randomUUID());
+    if (body !== undefined && !(body instanceof FormData)) sent.set('Content-Type', 'application/json');
+    const payload = body === undefined || body instanceof FormData ? (body ?? null) : JSON.stringify(body);
+    if (this.position > 0n) sent.set('X-Min-Position', String(this.position));
+    const build = (): Request => new Request(url, { method, headers: sent, body: payload, signal: signal ?? null });
+    const answer = await send(this.fetch, build, signal ?? null);
+    this.saw(answer.headers.get('X-Position'));
+    return answer;
+  }
+
+  /** A request whose answer is JSON of a known shape. */
+  async json<T>(method: Method, path: string, is: Guard<T>, options?: RequestOptions): Promise<T> {
+    const answer = await this.request(method, path, options);
+    const body = await this.bodyOf(answer, options?.signal ?? null);
+    if (is(body)) return body;
+    throw new NotLethe(this.base.origin, answer.status);
+  }
+
+  /** Page by page, as many as are asked for. */
+  async *pages<T extends List<unknown>>(
+    path: string,
+    is: Guard<T>,
+    query: Query,
+    options?: Aborting,
+  ): AsyncGenerator<T> {
+    const parameters = new URLSearchParams(searchOf(query));
+    for (;;) {
+      const page = await this.json('GET', path, is, { ...options, query: parameters });
+      yield page;
+      if (page.next === null) return;
+      parameters.set('cursor', page.next);
+    }
+  }
+
+  private async bodyOf(answer: Response, signal: AbortSignal | null): Promise<unknown> {
+    try {
+      return await jsonOf(answer);
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw new Unreachable(this.base.origin, error);
+    }
+  }
+
+  private saw(position: string | null): void {
+    if (position === null || !/^\d{1,19}$/.test(position)) return;
+    const seen = BigInt(position);
+    if (seen > this.position) this.position = seen;
+  }
+}
+
+const searchOf = (query: Query): string => {
+  if (query instanceof URLSearchParams) return query.toString();
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined) parameters.append(name, String(value));
+  }
+  return parameters.toString();
+};
