@@ -2,7 +2,14 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { discard, startService, temporaryFolder, upload, type Answer, type RunningService } from '../harness/service.js';
+import {
+  discard,
+  startService,
+  temporaryFolder,
+  upload,
+  type Answer,
+  type RunningService,
+} from '../harness/service.js';
 
 /** The contract's file record, in its order. */
 const COLUMNS = [
@@ -71,7 +78,14 @@ const uidsOf = async (query: string): Promise<string[]> => {
 
 /** Every query that could show the record. */
 const expectGone = async (uid: string, key: string | null): Promise<void> => {
-  for (const visibility of ['', 'visibility=1', 'visibility=0', 'visibility=-1', 'visibility=1,0,-1', 'visibility=any']) {
+  for (const visibility of [
+    '',
+    'visibility=1',
+    'visibility=0',
+    'visibility=-1',
+    'visibility=1,0,-1',
+    'visibility=any',
+  ]) {
     expect(await uidsOf(visibility), visibility).not.toContain(uid);
     expect(await uidsOf(`${visibility}&uid=${uid}`), `${visibility}&uid=`).toEqual([]);
   }
@@ -214,7 +228,11 @@ describe('the story of mydf: registered without a key', () => {
     ]);
     const { tombstone } = (await get(`/v1/files/${uid}`)).body;
     expect(tombstone).toMatchObject({ registry: 'files', uid, state: 'purged', key: null });
-    expect(tombstone.receipt).toMatchObject({ uid, purgedBy: 'alice', object: { fate: 'deleted', why: 'virtual-key' } });
+    expect(tombstone.receipt).toMatchObject({
+      uid,
+      purgedBy: 'alice',
+      object: { fate: 'deleted', why: 'virtual-key' },
+    });
   });
 });
 
