@@ -125,8 +125,9 @@ const attempt = async (
       return { before, record: before, events: [], replayed: false };
     }
     try {
-      const done = await append(journal, ref, stream, envelope, events);
-      return envelope.repeatable ? await asStored(journal, ref, envelope, done) : { before, ...done, replayed: false };
+      const { written, ...done } = await append(journal, ref, stream, envelope, events);
+      if (envelope.repeatable) return await asStored(journal, ref, envelope, written);
+      return { before, ...done, replayed: false };
     } catch (error) {
       // Decided anew, a revision that the caller insists on is refused, and a repeat that won is recognised.
       if (!(error instanceof RevisionConflict)) throw error;
@@ -143,13 +144,15 @@ const asStored = async (
   journal: Journal,
   ref: Ref,
   envelope: Envelope,
-  mine: { events: readonly Recorded<RecordEvent>[] },
+  written: readonly NewEvent[],
 ): Promise<Executed> => {
-  const stored = findRepeat(await readRecord(journal, ref), envelope);
+  const stream = await readRecord(journal, ref);
+  const stored = findRepeat(stream, envelope);
   if (stored === null) throw new Error(`an append to ${ref.registry}/${ref.uid} is not in its stream`);
-  const content = ({ events }: { events: readonly Recorded<RecordEvent>[] }): string =>
-    JSON.stringify(events.map(({ event, meta }) => [event, meta]));
-  return { ...stored, replayed: content(stored) !== content(mine) };
+  const isMine = written.every(({ id, metadata, data }) =>
+    stream.stored.some((event) => event.id === id && event.metadata === metadata && event.data === data),
+  );
+  return { ...stored, replayed: !isMine };
 };
 
 /** @returns what a command that was carried out before answered then; null where it never was */
@@ -169,17 +172,13 @@ const append = async (
   stream: Stream,
   envelope: Envelope,
   events: readonly RecordEvent[],
-): Promise<{ record: RecordState; events: Recorded<RecordEvent>[] }> => {
+): Promise<{ record: RecordState; events: Recorded<RecordEvent>[]; written: NewEvent[] }> => {
   const revision = stream.stored.length - 1;
-  const written = seal(journal.clock, lastOf(stream), envelope, events);
-  const { position } = await appendSurely(
-    journal,
-    streamOf(journal.prefix, ref.registry, ref.uid),
-    revision,
-    written.map(({ form }) => form),
-  );
+  const sealed = seal(journal.clock, lastOf(stream), envelope, events);
+  const written = sealed.map(({ form }) => form);
+  const { position } = await appendSurely(journal, streamOf(journal.prefix, ref.registry, ref.uid), revision, written);
   journal.appended(position);
-  const recorded = written.map(({ form, event, meta }, index) => ({
+  const recorded = sealed.map(({ form, event, meta }, index) => ({
     event,
     meta,
     id: form.id,
@@ -191,7 +190,7 @@ const append = async (
   }));
   const record = recorded.reduce<RecordState | null>(evolve, stream.record);
   if (record === null) throw new Error(`an append to ${ref.registry}/${ref.uid} left no record`);
-  return { record, events: recorded };
+  return { record, events: recorded, written };
 };
 
 interface Last {
