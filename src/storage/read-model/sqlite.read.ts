@@ -34,6 +34,9 @@ export class Reader {
 
   get(collection: Collection, keys: readonly Key[]): Doc[] {
     const byKey = this.#docs.of(`SELECT _doc FROM ${collection} WHERE _key = ?`);
+    const [only] = keys;
+    // One row is of one moment by itself.
+    if (keys.length === 1 && only !== undefined) return byKey.all(only);
     return this.#atOnce(() => [...new Set(keys)].flatMap((key) => byKey.all(key)));
   }
 
