@@ -30,7 +30,9 @@ export const sameContent = async (
       { path: 'uid', op: 'ne', value: self },
       { path: 'live', op: 'eq', value: true },
     ],
+    // Visible ones first: they decide, however many copies lie in the trash.
     sort: [
+      { path: 'record.visibility', descending: true },
       { path: 'record.createdAt', descending: false },
       { path: 'uid', descending: false },
     ],

@@ -104,7 +104,7 @@ export const registered = (
 ): Happening<EventOf<'RecordRegistered'>> => {
   const { fields = file() } = own;
   const seenAt = fields.kind === 'file' ? '0' : null;
-  return always({ type: 'RecordRegistered', visibility: 1, seenAt, ...own, fields }, said);
+  return always({ type: 'RecordRegistered', visibility: 1, fields, seenAt, ...own }, said);
 };
 
 /** By default a description that was none. */

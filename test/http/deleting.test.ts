@@ -47,8 +47,11 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await discard(service);
-  await rm(disk, { recursive: true, force: true });
+  try {
+    await discard(service);
+  } finally {
+    await rm(disk, { recursive: true, force: true });
+  }
 });
 
 const call = (method: string, path: string, options?: RequestOptions): Promise<Answer> =>
@@ -112,7 +115,8 @@ const purging = async (
   }
 };
 
-const purgeOf = async ({ registry, uid }: Row): Promise<Row> => (await call('GET', `/v1/purges/${registry}/${uid}`)).body;
+const purgeOf = async ({ registry, uid }: Row): Promise<Row> =>
+  (await call('GET', `/v1/purges/${registry}/${uid}`)).body;
 
 const retry = async ({ registry, uid }: Row): Promise<void> => {
   const answer = await call('POST', `/v1/purges/${registry}/${uid}/retry`, { headers: ENDED });
@@ -165,10 +169,16 @@ const expectGone = async ({ registry, uid }: Row, position: string | null): Prom
   const bin = await call('GET', '/v1/trash?limit=1000', { headers });
   expect(bin.body.items.map((item: Row) => item.uid)).not.toContain(uid);
   const paths = registry === 'files' ? ['', '/content', '/content?visibility=any', '/objects'] : [''];
-  for (const path of paths) expectProblem(await call('GET', `/v1/${registry}/${uid}${path}`, { headers }), 410, 'purged');
+  for (const path of paths)
+    expectProblem(await call('GET', `/v1/${registry}/${uid}${path}`, { headers }), 410, 'purged');
 };
 
-const noObject = (record: Row): object => ({ registry: record.registry, uid: record.uid, revision: record.revision, object: null });
+const noObject = (record: Row): object => ({
+  registry: record.registry,
+  uid: record.uid,
+  revision: record.revision,
+  object: null,
+});
 
 const virtualPreview = (record: Row, revision: number): object => ({
   registry: 'files',
@@ -241,13 +251,22 @@ describe('a plain record', () => {
     expect(answer.body.receipt.object).toBeNull();
   });
 
-  it.each(['', '&permanent=true'])('DELETE ?dryRun=true%s: 200 with the outcome and the preview, appends nothing', async (query) => {
-    const record = await register('labels');
-    const answer = await appendsNothing(record, () => call('DELETE', `${at(record)}?dryRun=true${query}`));
-    expect(answer.status).toBe(200);
-    expect(answer.body).toEqual({ outcome: 'purging', record: null, warnings: [], dryRun: true, preview: noObject(record) });
-    expect((await call('GET', at(record))).status).toBe(200);
-  });
+  it.each(['', '&permanent=true'])(
+    'DELETE ?dryRun=true%s: 200 with the outcome and the preview, appends nothing',
+    async (query) => {
+      const record = await register('labels');
+      const answer = await appendsNothing(record, () => call('DELETE', `${at(record)}?dryRun=true${query}`));
+      expect(answer.status).toBe(200);
+      expect(answer.body).toEqual({
+        outcome: 'purging',
+        record: null,
+        warnings: [],
+        dryRun: true,
+        preview: noObject(record),
+      });
+      expect((await call('GET', at(record))).status).toBe(200);
+    },
+  );
 
   it('DELETE ?dryRun=true&permanent=false: the refusal', async () => {
     const record = await register('labels');
@@ -257,33 +276,41 @@ describe('a plain record', () => {
 });
 
 describe.each([1, 0])('a trashable record of visibility %i', (visibility) => {
-  it.each(['', '?permanent=false'])('DELETE%s: RecordTrashed; visibility −1; the object stays: 200 trashed', async (query) => {
-    const record = await file({ visibility });
-    const answer = await call('DELETE', at(record) + query, { headers: { 'x-actor': 'alice' } });
-    expect(answer.status).toBe(200);
-    expect(answer.body).toEqual({
-      outcome: 'trashed',
-      record: {
-        ...record,
-        visibility: -1,
-        updatedAt: expect.stringMatching(INSTANT),
-        trashedAt: expect.stringMatching(INSTANT),
-        trashedBy: 'alice',
-        reason: null,
-        purgeAfter: null,
-        isLatest: expect.any(Boolean),
+  it.each(['', '?permanent=false'])(
+    'DELETE%s: RecordTrashed; visibility −1; the object stays: 200 trashed',
+    async (query) => {
+      const record = await file({ visibility });
+      const answer = await call('DELETE', at(record) + query, { headers: { 'x-actor': 'alice' } });
+      expect(answer.status).toBe(200);
+      expect(answer.body).toEqual({
+        outcome: 'trashed',
+        record: {
+          ...record,
+          visibility: -1,
+          updatedAt: expect.stringMatching(INSTANT),
+          trashedAt: expect.stringMatching(INSTANT),
+          trashedBy: 'alice',
+          reason: null,
+          purgeAfter: null,
+          isLatest: expect.any(Boolean),
+          revision: 1,
+        },
+        warnings: [],
+      });
+      const last = (await historyOf(record)).at(-1);
+      expect(last).toMatchObject({
+        type: 'RecordTrashed',
         revision: 1,
-      },
-      warnings: [],
-    });
-    const last = (await historyOf(record)).at(-1);
-    expect(last).toMatchObject({ type: 'RecordTrashed', revision: 1, actor: 'alice', data: { from: visibility, purgeAfter: null } });
-    expect(await readFile(objectOf(record), 'utf8')).toMatch(/^content/);
-    expect(await uidsOf('files', '')).not.toContain(record.uid);
-    expect(await uidsOf('files', 'visibility=0')).not.toContain(record.uid);
-    expect(await uidsOf('files', 'visibility=-1')).toContain(record.uid);
-    expect((await call('GET', at(record))).body).toEqual(answer.body.record);
-  });
+        actor: 'alice',
+        data: { from: visibility, purgeAfter: null },
+      });
+      expect(await readFile(objectOf(record), 'utf8')).toMatch(/^content/);
+      expect(await uidsOf('files', '')).not.toContain(record.uid);
+      expect(await uidsOf('files', 'visibility=0')).not.toContain(record.uid);
+      expect(await uidsOf('files', 'visibility=-1')).toContain(record.uid);
+      expect((await call('GET', at(record))).body).toEqual(answer.body.record);
+    },
+  );
 
   it.each(['keep', 'delete'])('DELETE ?storage=%s: has no meaning yet and is named in warnings', async (storage) => {
     const record = await file({ visibility });
@@ -314,7 +341,9 @@ describe.each([1, 0])('a trashable record of visibility %i', (visibility) => {
       warnings: [],
     });
     expect((await historyOf(record)).at(-1)).toMatchObject({ type: 'RecordRestored', data: { to: visibility } });
-    expect(await uidsOf('files', '')).toEqual(visibility === 1 ? expect.arrayContaining([record.uid]) : expect.not.arrayContaining([record.uid]));
+    expect(await uidsOf('files', '')).toEqual(
+      visibility === 1 ? expect.arrayContaining([record.uid]) : expect.not.arrayContaining([record.uid]),
+    );
     expect(await uidsOf('files', `visibility=${visibility}`)).toContain(record.uid);
   });
 
@@ -333,7 +362,10 @@ describe('a dataset', () => {
     const answer = await call('DELETE', at(dataset));
     expect(answer.body).toMatchObject({ outcome: 'trashed', record: { registry: 'datasets', visibility: -1 } });
     expect((await call('GET', at(one))).body).toEqual(one);
-    expect((await call('POST', `${at(dataset)}/restore`)).body.record).toMatchObject({ visibility: 1, files: [one.uid] });
+    expect((await call('POST', `${at(dataset)}/restore`)).body.record).toMatchObject({
+      visibility: 1,
+      files: [one.uid],
+    });
   });
 
   it('DELETE ?permanent=true under Prefer: wait: 200 purged; its files stay', async () => {
@@ -397,7 +429,11 @@ describe('a record in the trash', () => {
     const record = await trashed();
     const answer = await appendsNothing(record, () => call('DELETE', `${at(record)}?permanent=false&dryRun=true`));
     expect(answer.status).toBe(200);
-    expect(answer.body).toMatchObject({ outcome: 'unchanged', dryRun: true, preview: { uid: record.uid, revision: 1 } });
+    expect(answer.body).toMatchObject({
+      outcome: 'unchanged',
+      dryRun: true,
+      preview: { uid: record.uid, revision: 1 },
+    });
   });
 
   it('DELETE with If-Match of the preview: purges just what one saw, and nothing else', async () => {
@@ -433,13 +469,13 @@ describe('a trashable record that is not yet purged', () => {
       reason: 'no longer needed',
       object: { ...object, fate: 'deleted' },
     });
-    expect((await typesOf(record)).slice(record.revision + 1)).toEqual([
+    expect((await typesOf(record)).slice(Number(record.revision) + 1)).toEqual([
       'RecordPurgeRequested',
       'ObjectDeletionStarted',
       'ObjectDeleted',
       'RecordPurged',
     ]);
-    const [request] = (await historyOf(record)).slice(record.revision + 1);
+    const [request] = (await historyOf(record)).slice(Number(record.revision) + 1);
     expect(request).toMatchObject({ actor: 'bob', reason: 'no longer needed', data: { storage: null } });
     expect(request.commandId).toBe(answer.body.receipt.commandId);
     await expectGone(record, answer.headers.get('x-position'));
@@ -497,33 +533,48 @@ describe('a trashable record that is not yet purged', () => {
     await end();
   });
 
-  it.each(STATES)('%s | DELETE ?permanent=true&dryRun=true: 200 with the outcome and the preview, appends nothing', async (_, make) => {
-    const record = await make();
-    const answer = await appendsNothing(record, () => call('DELETE', `${at(record)}?permanent=true&dryRun=true`));
-    expect(answer.status).toBe(200);
-    expect(answer.body).toEqual({
-      outcome: 'purging',
-      record: null,
-      warnings: [],
-      dryRun: true,
-      preview: virtualPreview(record, record.revision),
-    });
-    const kept = await call('DELETE', `${at(record)}?permanent=true&dryRun=true&storage=keep`);
-    expect(kept.body.preview.object).toMatchObject({ fate: 'keep', why: 'asked' });
-    expect((await call('GET', at(record))).body).toEqual(record);
-    expect(existsSync(objectOf(record))).toBe(true);
-  });
+  it.each(STATES)(
+    '%s | DELETE ?permanent=true&dryRun=true: 200 with the outcome and the preview, appends nothing',
+    async (_, make) => {
+      const record = await make();
+      const answer = await appendsNothing(record, () => call('DELETE', `${at(record)}?permanent=true&dryRun=true`));
+      expect(answer.status).toBe(200);
+      expect(answer.body).toEqual({
+        outcome: 'purging',
+        record: null,
+        warnings: [],
+        dryRun: true,
+        preview: virtualPreview(record, record.revision),
+      });
+      const kept = await call('DELETE', `${at(record)}?permanent=true&dryRun=true&storage=keep`);
+      expect(kept.body.preview.object).toMatchObject({ fate: 'keep', why: 'asked' });
+      expect((await call('GET', at(record))).body).toEqual(record);
+      expect(existsSync(objectOf(record))).toBe(true);
+    },
+  );
 });
 
 describe('a record that is purging or purged', () => {
-  const SWITCHES = ['', '?permanent=true', '?permanent=false', '?permanent=true&reason=again', '?dryRun=true', '?permanent=true&dryRun=true'];
+  const SWITCHES = [
+    '',
+    '?permanent=true',
+    '?permanent=false',
+    '?permanent=true&reason=again',
+    '?dryRun=true',
+    '?permanent=true&dryRun=true',
+  ];
 
   it('purging | DELETE, any switches: nothing: 202, the outcome as it stands', async () => {
     const { record, end } = await purging();
     for (const query of SWITCHES) {
       const answer = await appendsNothing(record, () => call('DELETE', at(record) + query));
       expect(answer.status, query).toBe(202);
-      expect(answer.body, query).toMatchObject({ outcome: 'purging', record: null, purge: { state: 'failed', reason: null }, warnings: [] });
+      expect(answer.body, query).toMatchObject({
+        outcome: 'purging',
+        record: null,
+        purge: { state: 'failed', reason: null },
+        warnings: [],
+      });
       expect(answer.headers.get('location')).toBe(`/v1/purges/files/${record.uid}`);
     }
     await end();
@@ -552,7 +603,9 @@ describe('a record that is purging or purged', () => {
     const { record, end } = await purging('permanent=true&storage=delete');
     const other = await appendsNothing(record, () => call('DELETE', `${at(record)}?permanent=true&storage=keep`));
     expect(other.status).toBe(202);
-    expect(other.body.warnings).toEqual([{ code: 'storage-ignored', message: expect.stringContaining('storage=delete') }]);
+    expect(other.body.warnings).toEqual([
+      { code: 'storage-ignored', message: expect.stringContaining('storage=delete') },
+    ]);
     const same = await call('DELETE', `${at(record)}?permanent=true&storage=delete`);
     expect(same.body.warnings).toEqual([]);
     const withoutPermanent = await call('DELETE', `${at(record)}?storage=keep`);
@@ -569,7 +622,9 @@ describe('a record that is purging or purged', () => {
     await purged(record);
     const answer = await call('DELETE', `${at(record)}?permanent=true&storage=keep`);
     expect(answer.status).toBe(200);
-    expect(answer.body.warnings).toEqual([{ code: 'storage-ignored', message: expect.stringContaining('no storage=') }]);
+    expect(answer.body.warnings).toEqual([
+      { code: 'storage-ignored', message: expect.stringContaining('no storage=') },
+    ]);
   });
 
   it('while purging, GET, PATCH, restore and hold answer 410 with tombstone.state "purging"', async () => {
@@ -641,22 +696,31 @@ describe('a record that is purging or purged', () => {
 });
 
 describe('a record that never existed', () => {
-  it.each(['files', 'datasets', 'labels'])('%s | DELETE, any switches, and every other command: 404 not-found', async (registry) => {
-    const record = { registry, uid: NEVER };
-    const before = (await call('GET', '/v1/users?limit=1')).body.position;
-    for (const query of ['', '?permanent=true', '?permanent=false', '?dryRun=true', '?permanent=true&storage=delete']) {
-      expectProblem(await call('DELETE', at(record) + query), 404, 'not-found');
-    }
-    expectProblem(await call('GET', at(record)), 404, 'not-found');
-    expectProblem(await call('GET', `${at(record)}/history`), 404, 'not-found');
-    expectProblem(await call('PATCH', at(record), { json: { description: 'x' } }), 404, 'not-found');
-    expectProblem(await call('POST', `${at(record)}/restore`), 404, 'not-found');
-    expectProblem(await call('PUT', `${at(record)}/hold`, { json: { reason: 'x' } }), 404, 'not-found');
-    expectProblem(await call('DELETE', `${at(record)}/hold`), 404, 'not-found');
-    expectProblem(await call('GET', `/v1/purges/${registry}/${NEVER}`), 404, 'not-found');
-    expectProblem(await call('POST', `/v1/purges/${registry}/${NEVER}/retry`), 404, 'not-found');
-    expect((await call('GET', '/v1/users?limit=1')).body.position).toBe(before);
-  });
+  it.each(['files', 'datasets', 'labels'])(
+    '%s | DELETE, any switches, and every other command: 404 not-found',
+    async (registry) => {
+      const record = { registry, uid: NEVER };
+      const before = (await call('GET', '/v1/users?limit=1')).body.position;
+      for (const query of [
+        '',
+        '?permanent=true',
+        '?permanent=false',
+        '?dryRun=true',
+        '?permanent=true&storage=delete',
+      ]) {
+        expectProblem(await call('DELETE', at(record) + query), 404, 'not-found');
+      }
+      expectProblem(await call('GET', at(record)), 404, 'not-found');
+      expectProblem(await call('GET', `${at(record)}/history`), 404, 'not-found');
+      expectProblem(await call('PATCH', at(record), { json: { description: 'x' } }), 404, 'not-found');
+      expectProblem(await call('POST', `${at(record)}/restore`), 404, 'not-found');
+      expectProblem(await call('PUT', `${at(record)}/hold`, { json: { reason: 'x' } }), 404, 'not-found');
+      expectProblem(await call('DELETE', `${at(record)}/hold`), 404, 'not-found');
+      expectProblem(await call('GET', `/v1/purges/${registry}/${NEVER}`), 404, 'not-found');
+      expectProblem(await call('POST', `/v1/purges/${registry}/${NEVER}/retry`), 404, 'not-found');
+      expect((await call('GET', '/v1/users?limit=1')).body.position).toBe(before);
+    },
+  );
 
   it('what is no uid, and what is no registry: 404 not-found', async () => {
     expectProblem(await call('DELETE', '/v1/files/short'), 404, 'not-found');
@@ -740,16 +804,24 @@ describe('restore', () => {
 });
 
 describe('hold', () => {
-  const hold = async (record: Row, reason: string | null): Promise<Answer> => call('PUT', `${at(record)}/hold`, { json: { reason } });
+  const hold = async (record: Row, reason: string | null): Promise<Answer> =>
+    call('PUT', `${at(record)}/hold`, { json: { reason } });
 
   it('PUT …/hold: 200 held, with reason, actor and time', async () => {
     const record = await file();
-    const answer = await call('PUT', `${at(record)}/hold`, { json: { reason: 'audit 2026' }, headers: { 'x-actor': 'carol' } });
+    const answer = await call('PUT', `${at(record)}/hold`, {
+      json: { reason: 'audit 2026' },
+      headers: { 'x-actor': 'carol' },
+    });
     expect(answer.status).toBe(200);
     expect(answer.body.outcome).toBe('held');
     expect(answer.body.record.hold).toEqual({ reason: 'audit 2026', by: 'carol', at: expect.stringMatching(INSTANT) });
     expect(answer.body.record.updatedAt).toBe(answer.body.record.hold.at);
-    expect((await historyOf(record)).at(-1)).toMatchObject({ type: 'RecordHeld', reason: 'audit 2026', actor: 'carol' });
+    expect((await historyOf(record)).at(-1)).toMatchObject({
+      type: 'RecordHeld',
+      reason: 'audit 2026',
+      actor: 'carol',
+    });
   });
 
   it('PUT again with the same reason: 200 unchanged; with another: 200 held', async () => {
@@ -771,7 +843,10 @@ describe('hold', () => {
     }
     const unchanged = await call('DELETE', `${at(record)}?permanent=false`);
     expect(unchanged.body.outcome).toBe('unchanged');
-    expect((await call('POST', `${at(record)}/restore`)).body.record).toMatchObject({ visibility: 1, hold: { reason: 'audit' } });
+    expect((await call('POST', `${at(record)}/restore`)).body.record).toMatchObject({
+      visibility: 1,
+      hold: { reason: 'audit' },
+    });
     expectProblem(await call('DELETE', `${at(record)}?permanent=true`), 409, 'on-hold');
     const released = await call('DELETE', `${at(record)}/hold?reason=over`);
     expect(released.status).toBe(200);
@@ -816,7 +891,9 @@ describe('references', () => {
   });
 
   it('a label, run, transform or storage of a file or dataset cannot be purged: 409 referenced', async () => {
-    const [label, run, transform] = await Promise.all(['labels', 'runs', 'transforms'].map((registry) => register(registry)));
+    const [label, run, transform] = await Promise.all(
+      ['labels', 'runs', 'transforms'].map((registry) => register(registry)),
+    );
     const storage = await register('storages', { name: 'inner', data: { root: `file:${join(disk, 'lab/inner')}` } });
     await mkdir(join(disk, 'lab/inner'));
     const pointing = await file({ labels: [label.uid], run: run.uid, transform: transform.uid, storage: 'inner' });
@@ -833,7 +910,9 @@ describe('references', () => {
 
   it('the refusal names the first 100, and the count', async () => {
     const label = await register('labels');
-    const pointing = await Promise.all(Array.from({ length: 101 }, () => register('datasets', { labels: [label.uid] })));
+    const pointing = await Promise.all(
+      Array.from({ length: 101 }, () => register('datasets', { labels: [label.uid] })),
+    );
     const answer = await call('DELETE', at(label));
     expectProblem(answer, 409, 'referenced');
     expect(answer.body.count).toBe(101);
@@ -1002,12 +1081,18 @@ describe('the headers of every answer', () => {
       expect(answer.body.record.revision).toBe(revision);
       expect(answer.headers.get('x-correlation-id')).toBe('cleaning up 7');
       const last = (await historyOf(record)).at(-1);
-      expect(last).toMatchObject({ revision, correlationId: 'cleaning up 7', position: answer.headers.get('x-position') });
+      expect(last).toMatchObject({
+        revision,
+        correlationId: 'cleaning up 7',
+        position: answer.headers.get('x-position'),
+      });
     }
     const purge = await call('DELETE', `${at(record)}?permanent=true`, { headers: { ...headers, ...ENDED } });
     expect(purge.headers.get('etag')).toMatch(/^"\d+"$/);
     const events = await historyOf(record);
-    expect(events.every(({ correlationId, revision: own }) => own === 0 || correlationId === 'cleaning up 7')).toBe(true);
+    expect(events.every(({ correlationId, revision: own }) => own === 0 || correlationId === 'cleaning up 7')).toBe(
+      true,
+    );
   });
 
   it('without X-Correlation-Id each request gets one of its own', async () => {

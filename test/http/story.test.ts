@@ -63,8 +63,11 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await discard(service);
-  await rm(lab, { recursive: true, force: true });
+  try {
+    await discard(service);
+  } finally {
+    await rm(lab, { recursive: true, force: true });
+  }
 });
 
 const get = (path: string): Promise<Answer> => service.request('GET', path);
