@@ -70,7 +70,7 @@ export const plainAnswer = z.object({
   revision: z.number(),
 });
 
-export const recordAnswer = z.union([fileAnswer, datasetAnswer, plainAnswer]);
+const recordAnswer = z.union([fileAnswer, datasetAnswer, plainAnswer]);
 export type FileAnswer = z.infer<typeof fileAnswer>;
 export type DatasetAnswer = z.infer<typeof datasetAnswer>;
 export type PlainAnswer = z.infer<typeof plainAnswer>;

@@ -111,7 +111,7 @@ export const recordQuery = (registry: string, query: ReadonlyMap<string, string>
 };
 
 /** Conditions on fields, as `field=value` and `field[operator]=value`. */
-export const conditions = (
+const conditions = (
   fields: Readonly<Record<string, Field>>,
   filters: ReadonlyMap<string, string>,
   faults: Fault[],

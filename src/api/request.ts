@@ -31,7 +31,7 @@ export const parseBody = <T>(schema: z.ZodType<T>, body: unknown): T => {
   throw new Invalid(faultsOf(parsed.error));
 };
 
-export const faultsOf = (error: z.ZodError): Fault[] =>
+const faultsOf = (error: z.ZodError): Fault[] =>
   error.issues.flatMap((issue) => {
     const at = issue.path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
     if (issue.code === 'unrecognized_keys')

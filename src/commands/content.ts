@@ -89,7 +89,7 @@ export const listing = async (store: ObjectStore, folder: string): Promise<SeenO
 };
 
 /** LaminDB's formula: the MD5 over the concatenated MD5s of the files' hash strings, sorted. */
-export const folderHash = (hashes: readonly string[]): string => {
+const folderHash = (hashes: readonly string[]): string => {
   const all = createHash('md5');
   for (const hash of hashes.toSorted()) all.update(createHash('md5').update(hash).digest());
   return all.digest('base64url');

@@ -36,7 +36,7 @@ export interface Started {
 }
 
 @CommandHandler(EmptyTrash)
-export class EmptyTrashHandler implements ICommandHandler<EmptyTrash, Started> {
+class EmptyTrashHandler implements ICommandHandler<EmptyTrash, Started> {
   constructor(@Inject(COMMAND_PORTS) private readonly ports: CommandPorts) {}
 
   async execute({ envelope, criteria, total, position }: EmptyTrash): Promise<Started> {
@@ -61,7 +61,7 @@ export class EmptyTrashHandler implements ICommandHandler<EmptyTrash, Started> {
 }
 
 @CommandHandler(CompleteOperation)
-export class CompleteOperationHandler implements ICommandHandler<CompleteOperation, void> {
+class CompleteOperationHandler implements ICommandHandler<CompleteOperation, void> {
   constructor(@Inject(COMMAND_PORTS) private readonly ports: CommandPorts) {}
 
   async execute({ id, envelope, purged, skippedCount, skipped }: CompleteOperation): Promise<void> {

@@ -29,7 +29,7 @@ import { registerStorage } from './storages.js';
 const NAMED = 100;
 
 @CommandHandler(RegisterRecord)
-export class RegisterRecordHandler implements ICommandHandler<RegisterRecord, Result> {
+class RegisterRecordHandler implements ICommandHandler<RegisterRecord, Result> {
   constructor(@Inject(COMMAND_PORTS) private readonly ports: CommandPorts) {}
 
   async execute(command: RegisterRecord): Promise<Result> {
@@ -65,7 +65,7 @@ export class RegisterRecordHandler implements ICommandHandler<RegisterRecord, Re
 }
 
 @CommandHandler(UpdateRecord)
-export class UpdateRecordHandler implements ICommandHandler<UpdateRecord, Result> {
+class UpdateRecordHandler implements ICommandHandler<UpdateRecord, Result> {
   constructor(@Inject(COMMAND_PORTS) private readonly ports: CommandPorts) {}
 
   async execute(command: UpdateRecord): Promise<Result> {
@@ -129,7 +129,7 @@ export class TrashRecordHandler implements ICommandHandler<TrashRecord, Result> 
 }
 
 @CommandHandler(RestoreRecord)
-export class RestoreRecordHandler implements ICommandHandler<RestoreRecord, Result> {
+class RestoreRecordHandler implements ICommandHandler<RestoreRecord, Result> {
   constructor(@Inject(COMMAND_PORTS) private readonly ports: CommandPorts) {}
 
   async execute(command: RestoreRecord): Promise<Result> {
@@ -141,7 +141,7 @@ export class RestoreRecordHandler implements ICommandHandler<RestoreRecord, Resu
 }
 
 @CommandHandler(HoldRecord)
-export class HoldRecordHandler implements ICommandHandler<HoldRecord, Result> {
+class HoldRecordHandler implements ICommandHandler<HoldRecord, Result> {
   constructor(@Inject(COMMAND_PORTS) private readonly ports: CommandPorts) {}
 
   async execute(command: HoldRecord): Promise<Result> {
@@ -153,7 +153,7 @@ export class HoldRecordHandler implements ICommandHandler<HoldRecord, Result> {
 }
 
 @CommandHandler(ReleaseHold)
-export class ReleaseHoldHandler implements ICommandHandler<ReleaseHold, Result> {
+class ReleaseHoldHandler implements ICommandHandler<ReleaseHold, Result> {
   constructor(@Inject(COMMAND_PORTS) private readonly ports: CommandPorts) {}
 
   async execute(command: ReleaseHold): Promise<Result> {
@@ -180,7 +180,7 @@ export class PurgeRecordHandler implements ICommandHandler<PurgeRecord, Result> 
 }
 
 @CommandHandler(RetryPurge)
-export class RetryPurgeHandler implements ICommandHandler<RetryPurge, Result> {
+class RetryPurgeHandler implements ICommandHandler<RetryPurge, Result> {
   constructor(@Inject(COMMAND_PORTS) private readonly ports: CommandPorts) {}
 
   async execute(command: RetryPurge): Promise<Result> {
@@ -192,7 +192,7 @@ export class RetryPurgeHandler implements ICommandHandler<RetryPurge, Result> {
 }
 
 @CommandHandler(ReportPurgeStep)
-export class ReportPurgeStepHandler implements ICommandHandler<ReportPurgeStep, Result> {
+class ReportPurgeStepHandler implements ICommandHandler<ReportPurgeStep, Result> {
   constructor(@Inject(COMMAND_PORTS) private readonly ports: CommandPorts) {}
 
   async execute(command: ReportPurgeStep): Promise<Result> {

@@ -16,14 +16,6 @@ export class ListRows<C extends Collection = Collection> {
   ) {}
 }
 
-export class SumRows {
-  constructor(
-    readonly collection: Collection,
-    readonly where: readonly Condition[],
-    readonly sum: string | null,
-  ) {}
-}
-
 export class GetOperation {
   constructor(readonly id: string) {}
 }

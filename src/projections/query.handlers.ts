@@ -22,7 +22,6 @@ import {
   IsLatest,
   ListRows,
   PreviewPurge,
-  SumRows,
   TrashTotals,
 } from './queries.js';
 
@@ -41,10 +40,7 @@ export interface Listed<R> {
 }
 
 @QueryHandler(GetRecord)
-export class GetRecordHandler implements IQueryHandler<
-  GetRecord,
-  { row: CatalogueRow; purge: PurgeRow | null } | null
-> {
+class GetRecordHandler implements IQueryHandler<GetRecord, { row: CatalogueRow; purge: PurgeRow | null } | null> {
   constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
 
   async execute({ ref }: GetRecord) {
@@ -59,7 +55,7 @@ export class GetRecordHandler implements IQueryHandler<
 }
 
 @QueryHandler(IsLatest)
-export class IsLatestHandler implements IQueryHandler<IsLatest, boolean> {
+class IsLatestHandler implements IQueryHandler<IsLatest, boolean> {
   constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
 
   async execute({ ref, inLine }: IsLatest) {
@@ -73,7 +69,7 @@ export class IsLatestHandler implements IQueryHandler<IsLatest, boolean> {
 }
 
 @QueryHandler(ListRows)
-export class ListRowsHandler implements IQueryHandler<ListRows, Listed<Rows[Collection]>> {
+class ListRowsHandler implements IQueryHandler<ListRows, Listed<Rows[Collection]>> {
   constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
 
   async execute({ collection, find, count }: ListRows) {
@@ -86,16 +82,6 @@ export class ListRowsHandler implements IQueryHandler<ListRows, Listed<Rows[Coll
   }
 }
 
-@QueryHandler(SumRows)
-export class SumRowsHandler implements IQueryHandler<SumRows, { rows: number; sum: number }> {
-  constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
-
-  async execute({ collection, where, sum }: SumRows) {
-    await this.ports.progress.reach();
-    return this.ports.model.total(collection, where, sum ?? undefined);
-  }
-}
-
 export interface SeenOperation {
   readonly row: OperationRow;
   readonly purged: number;
@@ -103,7 +89,7 @@ export interface SeenOperation {
 }
 
 @QueryHandler(GetOperation)
-export class GetOperationHandler implements IQueryHandler<GetOperation, SeenOperation | null> {
+class GetOperationHandler implements IQueryHandler<GetOperation, SeenOperation | null> {
   constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
 
   async execute({ id }: GetOperation) {
@@ -128,7 +114,7 @@ export interface Previewed {
 }
 
 @QueryHandler(PreviewPurge)
-export class PreviewPurgeHandler implements IQueryHandler<PreviewPurge, Previewed | null> {
+class PreviewPurgeHandler implements IQueryHandler<PreviewPurge, Previewed | null> {
   constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
 
   async execute({ ref, storage }: PreviewPurge) {
@@ -145,7 +131,7 @@ export class PreviewPurgeHandler implements IQueryHandler<PreviewPurge, Previewe
 }
 
 @QueryHandler(AwaitPurge)
-export class AwaitPurgeHandler implements IQueryHandler<AwaitPurge, PurgeRow | null> {
+class AwaitPurgeHandler implements IQueryHandler<AwaitPurge, PurgeRow | null> {
   constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
 
   async execute({ ref, waitMs }: AwaitPurge) {
@@ -178,7 +164,7 @@ export class AwaitPurgeHandler implements IQueryHandler<AwaitPurge, PurgeRow | n
 }
 
 @QueryHandler(TrashTotals)
-export class TrashTotalsHandler implements IQueryHandler<TrashTotals, { records: number; bytes: number }> {
+class TrashTotalsHandler implements IQueryHandler<TrashTotals, { records: number; bytes: number }> {
   constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
 
   async execute({ where }: TrashTotals) {
@@ -197,7 +183,7 @@ export class TrashTotalsHandler implements IQueryHandler<TrashTotals, { records:
 }
 
 @QueryHandler(CountVisible)
-export class CountVisibleHandler implements IQueryHandler<CountVisible, Map<string, number>> {
+class CountVisibleHandler implements IQueryHandler<CountVisible, Map<string, number>> {
   constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
 
   async execute() {
@@ -235,7 +221,6 @@ export const QUERY_HANDLERS = [
   GetRecordHandler,
   IsLatestHandler,
   ListRowsHandler,
-  SumRowsHandler,
   GetOperationHandler,
   PreviewPurgeHandler,
   AwaitPurgeHandler,

@@ -2,7 +2,7 @@
  * What an adapter may tell its caller, whatever stands behind the port. Every error of a driver becomes one of these;
  * what is left over is a bug and may surface as it is.
  */
-export abstract class StorageError extends Error {
+abstract class StorageError extends Error {
   abstract override readonly name: string;
 }
 

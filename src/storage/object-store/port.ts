@@ -12,13 +12,21 @@ export interface ObjectStore {
    * @throws Exists: something lies there already. Full, Unavailable, InvalidPath: nothing was stored.
    *   Whatever `body` throws: nothing was stored.
    */
-  put(path: string, body: Readable, options?: { publish?: () => Promise<void>; signal?: AbortSignal }): Promise<SeenFile>;
+  put(
+    path: string,
+    body: Readable,
+    options?: { publish?: () => Promise<void>; signal?: AbortSignal },
+  ): Promise<SeenFile>;
 
   /**
    * The bytes of one file, or `range` of them (both ends inclusive, within the size); `null` when it is missing. The stream is of the very
    * file that the answer describes, also when another takes its place meanwhile.
    */
-  get(path: string, range?: { start: number; end: number }, signal?: AbortSignal): Promise<{ seen: SeenFile; body: Readable } | null>;
+  get(
+    path: string,
+    range?: { start: number; end: number },
+    signal?: AbortSignal,
+  ): Promise<{ seen: SeenFile; body: Readable } | null>;
 
   /** What lies at the path of one file; `null` when nothing does. */
   stat(path: string): Promise<SeenFile | null>;

@@ -156,7 +156,11 @@ export type Path = string;
  * code point. `has` asks an array for a member. A position (`holdsPosition` in `indexes.ts`) compares as a number, given as text or not.
  */
 export type Condition =
-  | { readonly path: Path; readonly op: 'eq' | 'ne' | 'gt' | 'gte' | 'lt' | 'lte'; readonly value: Exclude<Scalar, null> }
+  | {
+      readonly path: Path;
+      readonly op: 'eq' | 'ne' | 'gt' | 'gte' | 'lt' | 'lte';
+      readonly value: Exclude<Scalar, null>;
+    }
   | { readonly path: Path; readonly op: 'in'; readonly value: readonly Exclude<Scalar, null>[] }
   | { readonly path: Path; readonly op: 'startsWith' | 'contains' | 'has'; readonly value: string }
   | { readonly path: Path; readonly op: 'null'; readonly value: boolean };
