@@ -54,13 +54,15 @@ export const decode = (prefix: string, stored: Placed, upcasters = UPCASTERS): R
   const where = `event ${stored.position} (${stored.type} of ${stored.stream})`;
   const known = EVENTS[stored.type];
   const { registry, uid } = addressOf(prefix, stored.stream);
-  const meta = parse(metadataSchema, parseJson(stored.metadata, where), where);
-  if (meta.version > known.version) {
+  const described = asObject(parseJson(stored.metadata, where), where);
+  // First: what else a newer version says of its events, this one cannot know.
+  if (typeof described['version'] === 'number' && described['version'] > known.version) {
     throw new Unreadable(
-      `${where} has version ${meta.version}, this is Lethe with version ${known.version}: upgrade Lethe`,
+      `${where} has version ${described['version']}, this is Lethe with version ${known.version}: upgrade Lethe`,
     );
   }
-  let data = parse(objectSchema, parseJson(stored.data, where), where);
+  const meta = parse(metadataSchema, described, where);
+  let data = asObject(parseJson(stored.data, where), where);
   for (const upcast of upcasters[stored.type]?.slice(meta.version - 1) ?? []) data = upcast(data);
   const schema: z.ZodType<LetheEvent> = known.schema;
   const event = parse(schema, { ...data, type: stored.type }, where);
@@ -76,7 +78,10 @@ export const digestOf = ({ id, type, data }: StoredForm, meta: Metadata): string
   return sha256(JSON.stringify([id, type, version, at, actor, reason, commandId, correlationId, previous, data]));
 };
 
-const objectSchema = z.record(z.string(), z.unknown());
+const asObject = (value: unknown, where: string): Record<string, unknown> => {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
+  throw new Unreadable(`${where} is not a JSON object`);
+};
 
 const parseJson = (text: string, where: string): unknown => {
   try {
