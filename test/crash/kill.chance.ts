@@ -45,10 +45,7 @@ export class Chance {
   }
 
   bytes(size: number): Buffer {
-    const key = createHash('sha256')
-      .update(`${this.seed} ${this.next()}`)
-      .digest()
-      .subarray(0, 16);
+    const key = createHash('sha256').update(`${this.seed} ${this.next()}`).digest().subarray(0, 16);
     return createCipheriv('aes-128-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(size));
   }
 }

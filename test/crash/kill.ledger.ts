@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { decode, digestOf } from '../../src/events/codec.js';
 import { isRecordEvent, type Recorded } from '../../src/events/events.js';
 import { evolve, type RecordState } from '../../src/events/record.js';
@@ -84,10 +85,30 @@ export class Ledger {
     this.fresh.push(recorded);
     this.ids.set(id, `${key} ${revision}`);
     this.digests.set(key, digestOf(stored, meta));
-    const others = this.correlated.get(meta.correlationId) ?? [];
-    this.correlated.set(meta.correlationId, [...others, recorded]);
+    const command = meta.correlationId.split('/', 1)[0] ?? '';
+    this.correlated.set(command, [...(this.correlated.get(command) ?? []), recorded]);
     if (!isRecordEvent(recorded)) return;
     const state = evolve(this.states.get(key) ?? null, recorded);
     if (state !== null) this.states.set(key, state);
   }
 }
+
+/** In what an answer differs from what a record's events tell, in words; empty where it does not. */
+export const differences = (answer: Readonly<Record<string, unknown>>, state: RecordState): string[] => {
+  const expected = shown(state);
+  const names = Object.keys(expected).filter((name) => !isDeepStrictEqual(answer[name], expected[name]));
+  return names.map(
+    (name) => `its ${name} is ${JSON.stringify(answer[name])}, and by its events ${JSON.stringify(expected[name])}`,
+  );
+};
+
+/** What an answer must say of a record, as far as its own events tell it. */
+const shown = ({ registry, uid, revision, visibility, fields, hold, trashing, ...rest }: RecordState) => {
+  const { createdAt, updatedAt } = rest;
+  const common: Record<string, unknown> = { registry, uid, revision, createdAt, updatedAt };
+  for (const [name, value] of Object.entries(fields)) {
+    if (!['kind', 'own', 'seen', 'place'].includes(name)) common[name] = value;
+  }
+  if (fields.kind === 'plain') return common;
+  return { ...common, visibility, hold, trashedAt: trashing?.at ?? null, trashedBy: trashing?.by ?? null };
+};
