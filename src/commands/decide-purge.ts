@@ -2,7 +2,7 @@ import type { RecordEvent } from '../events/events.js';
 import { isPurging, isTrashed, type Purge, type RecordState } from '../events/record.js';
 import type { Ref } from '../events/vocabulary.js';
 import type { PurgeRecord, ReportPurgeStep, RetryPurge } from './commands.js';
-import { admit } from './decide.js';
+import { admit, assertRevision } from './decide.js';
 import { Conflict, ForeignStorage, OnHold, Referenced } from './refusals.js';
 
 /** What the other records say of a purge, as far as the read model knows. The projection's verdict has the last word. */
@@ -36,6 +36,7 @@ export const decidePurge = (record: RecordState, command: PurgeRecord, facts: Pu
 
 export const decideRetry = (record: RecordState, command: RetryPurge): RecordEvent[] => {
   const { purge } = record;
+  assertRevision(record, command.envelope);
   if (purge === null || purge.ended !== null || purge.failure === null) {
     throw new Conflict('The purge of this record has not failed: there is nothing to try again.');
   }

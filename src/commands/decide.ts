@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { RecordEvent } from '../events/events.js';
 import { isPurging, isTrashed, type RecordState } from '../events/record.js';
 import { HIDDEN, isTrashable, TRASHED, VISIBLE, type Json } from '../events/vocabulary.js';
@@ -19,8 +20,12 @@ import { Conflict, InTrash, NotTrashable, Purged, RevisionChanged } from './refu
  */
 
 /** A live record at the revision that the caller saw, or the refusal that comes first. */
-export const admit = (record: RecordState, { ifMatch }: Envelope): void => {
+export const admit = (record: RecordState, envelope: Envelope): void => {
   if (isPurging(record)) throw new Purged(record);
+  assertRevision(record, envelope);
+};
+
+export const assertRevision = (record: RecordState, { ifMatch }: Envelope): void => {
   if (ifMatch !== null && ifMatch !== record.revision) throw new RevisionChanged(ifMatch, record.revision);
 };
 
@@ -41,7 +46,7 @@ export const decideUpdate = (record: RecordState, command: UpdateRecord): Record
   for (const [name, wanted] of Object.entries(patch)) {
     const from = before[name] ?? null;
     const to = name === 'data' ? mergePatch(from, wanted) : wanted;
-    if (JSON.stringify(from) !== JSON.stringify(to)) changes[name] = { from, to };
+    if (!isDeepStrictEqual(from, to)) changes[name] = { from, to };
   }
   return Object.keys(changes).length === 0 ? [] : [{ type: 'RecordUpdated', changes, withdraws: null }];
 };

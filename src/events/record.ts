@@ -117,9 +117,9 @@ const change = (
     case 'RecordHoldReleased':
       return { hold: null, updatedAt };
     case 'RecordPurgeRequested':
-      return { purge: requested(event, meta, revision, position) };
+      return record.purge === null ? { purge: requested(event, meta, revision, position) } : {};
     case 'RecordPurgeCancelled':
-      return { purge: null };
+      return record.purge?.request === event.request && record.purge.ended === null ? { purge: null } : {};
     case 'RecordPurged':
       return purging(record, event, { ended: { at: meta.at, position } });
     case 'ObjectKept':
@@ -165,15 +165,19 @@ const requested = (
   ended: null,
 });
 
-/** A saga's event counts only for the request that it names. */
+/** A saga's event counts only for the request that it names, and for none that has ended. */
 const purging = (record: RecordState, event: { request: number }, purge: Partial<Purge>): Change =>
-  record.purge?.request === event.request ? { purge: { ...record.purge, ...purge } } : {};
+  record.purge?.request === event.request && record.purge.ended === null
+    ? { purge: { ...record.purge, ...purge } }
+    : {};
 
 const patched = (record: RecordState, event: EventOf<'RecordUpdated'>): Change => {
   const { visibility, ...changes } = event.changes;
   const fields = { ...record.fields };
   for (const [name, { to }] of Object.entries(changes)) Object.assign(fields, { [name]: to });
-  return visibility === undefined ? { fields } : { fields, visibility: visibility.to === VISIBLE ? 1 : 0 };
+  // What lies in the trash gets its visibility back by a restore alone.
+  if (visibility === undefined || record.trashing !== null) return { fields };
+  return { fields, visibility: visibility.to === VISIBLE ? 1 : 0 };
 };
 
 export const isTrashed = (record: RecordState): boolean => record.visibility === TRASHED;
