@@ -5,6 +5,7 @@ import type { Progress } from './projections/progress.js';
 import type { RetryPolicy } from './sagas/next-step.js';
 import { OperationsSaga } from './sagas/operations.saga.js';
 import { PurgeSaga } from './sagas/purge.saga.js';
+import { WithdrawalsSaga } from './sagas/withdrawals.saga.js';
 
 /** How often each storage is told how far the log has come. */
 const NOTE_MS = 60_000;
@@ -43,6 +44,14 @@ export const startSagas = (
     onWork,
     reach: () => progress.reach(),
   });
+  const withdrawals = new WithdrawalsSaga({
+    model,
+    clock,
+    log,
+    withdraw: send,
+    onWork,
+    reach: () => progress.reach(),
+  });
   const note = async (): Promise<void> => {
     while (!stop.signal.aborted) {
       await clock.sleep(NOTE_MS, stop.signal).catch(() => undefined);
@@ -56,7 +65,7 @@ export const startSagas = (
       }
     }
   };
-  const running = [purges.run(stop.signal), operations.run(stop.signal), note()];
+  const running = [purges.run(stop.signal), withdrawals.run(stop.signal), operations.run(stop.signal), note()];
   return async () => {
     stop.abort();
     await Promise.all(running);

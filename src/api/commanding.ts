@@ -77,7 +77,7 @@ export class Commanding {
       new GetRecord(ref),
     );
     const problem = asProblem(error);
-    if (found?.purge == null) return problem;
+    if (found === null || found.row.live) return problem;
     return gone(problem.message, found.row, found.purge);
   }
 
@@ -92,13 +92,8 @@ export class Commanding {
 }
 
 /** 410, with what is left to say of the record. */
-export const gone = (detail: string, row: CatalogueRow, purge: PurgeRow): Problem =>
-  new Problem(
-    'purged',
-    detail,
-    { tombstone: tombstoneWire(purge, row.record.revision) },
-    { 'Cache-Control': 'no-store' },
-  );
+export const gone = (detail: string, row: CatalogueRow, purge: PurgeRow | null): Problem =>
+  new Problem('purged', detail, { tombstone: tombstoneWire(row, purge) }, { 'Cache-Control': 'no-store' });
 
 const headers = (reply: FastifyReply, { record, replayed, outcome }: Result): void => {
   reply.header('ETag', `"${record.revision}"`).header('X-Position', String(record.position));

@@ -29,6 +29,15 @@ export const installEdge = async (server: FastifyInstance, ports: ApiPorts): Pro
     if (request.method === 'DELETE' && hasBody(request))
       throw new Problem('malformed', 'DELETE takes no body: what it needs comes in the query.');
   });
+  // An answer that was under way when the server began to close is its connection's last: kept alive, it would keep the process, too.
+  let closing = false;
+  server.addHook('preClose', (done) => {
+    closing = true;
+    done();
+  });
+  server.addHook('onSend', async (_request, reply) => {
+    if (closing) reply.header('Connection', 'close');
+  });
   server.addHook('preHandler', async (request) => {
     const wanted = minPosition(request);
     if (wanted !== null) await ports.progress.reach(wanted);

@@ -109,7 +109,7 @@ export class FilesController {
       ? await this.queries.execute<GetRecord, { row: CatalogueRow; purge: PurgeRow | null } | null>(new GetRecord(ref))
       : null;
     if (found === null) throw new NotFound(`There is no record files/${uid}.`);
-    if (!found.row.live && found.purge !== null) {
+    if (!found.row.live) {
       throw gone(
         `This file was purged, or is about to be. Its history stays at /v1/files/${uid}/history.`,
         found.row,

@@ -106,8 +106,8 @@ export class RecordsController {
     );
     if (found === null) throw missing(ref);
     const { row, purge } = found;
-    if (!row.live && purge !== null) {
-      const state = purge.purge.ended === null ? 'is being purged' : 'was purged';
+    if (!row.live) {
+      const state = purge === null || purge.purge.ended === null ? 'is being purged' : 'was purged';
       throw gone(`This record ${state}. Its history stays at /v1/${ref.registry}/${ref.uid}/history.`, row, purge);
     }
     reply.header('ETag', `"${row.record.revision}"`).header('Cache-Control', 'no-cache');

@@ -1,6 +1,6 @@
 import type { Purge, RecordState } from '../events/record.js';
 import type { Previewed, SeenOperation } from '../projections/query.handlers.js';
-import type { PurgeRow } from '../storage/read-model/port.js';
+import type { CatalogueRow, PurgeRow } from '../storage/read-model/port.js';
 import type { Warning } from '../commands/result.js';
 import type {
   CommandAnswer,
@@ -149,13 +149,17 @@ const receiptWarnings = ({ outcome, storage }: Purge): Warning[] => {
   return [];
 };
 
-export const tombstoneWire = (row: PurgeRow, revision: number) => ({
-  registry: row.registry,
-  uid: row.uid,
-  state: row.purge.ended === null ? 'purging' : 'purged',
-  key: row.key,
+/** Of a record that is to be withdrawn, and whose purge is only about to be requested, there is no purge yet. */
+export const tombstoneWire = (
+  { registry, uid, record: { fields, revision } }: CatalogueRow,
+  purge: PurgeRow | null,
+) => ({
+  registry,
+  uid,
+  state: purge === null || purge.purge.ended === null ? 'purging' : 'purged',
+  key: fields.kind === 'file' ? fields.key : null,
   revision,
-  receipt: receiptWire(row),
+  receipt: purge === null ? null : receiptWire(purge),
 });
 
 export const operationWire = ({ row, purged, purging }: SeenOperation): OperationAnswer => {

@@ -88,6 +88,16 @@ export class RetryPurge {
   ) {}
 }
 
+/** Takes back the event at this revision of the record, which came to point at what was going already: at `targets`. */
+export class WithdrawEvent {
+  constructor(
+    readonly ref: Ref,
+    readonly envelope: Envelope,
+    readonly revision: number,
+    readonly targets: readonly Ref[],
+  ) {}
+}
+
 /** What the purge saga reports of a step, for the request that it acted on. */
 export type PurgeStep =
   | { readonly step: 'cancel'; readonly by: readonly Ref[] }

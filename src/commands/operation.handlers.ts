@@ -6,6 +6,7 @@ import { eventIdOf, uidOf } from '../events/ids.js';
 import type { Json } from '../events/vocabulary.js';
 import type { Envelope } from './commands.js';
 import { appendSurely, seal, type Journal } from './execute.js';
+import type { NewEvent } from '../storage/event-store/port.js';
 import { COMMAND_PORTS, type CommandPorts } from './ports.js';
 import { IdempotencyMismatch } from './refusals.js';
 
@@ -56,7 +57,14 @@ class EmptyTrashHandler implements ICommandHandler<EmptyTrash, Started> {
       sealed.map(({ form }) => form),
     );
     journal.appended(appended.position);
-    return { id, position: appended.position, replayed: false };
+    return { id, position: appended.position, replayed: !(await this.isMine(id, sealed)) };
+  }
+
+  /** Another call with the same key may have been quicker: the append was then taken for its repeat. */
+  private async isMine(id: string, [mine]: readonly { readonly form: NewEvent }[]): Promise<boolean> {
+    const { journal } = this.ports;
+    const [stored] = await journal.store.readStream(streamOf(journal.prefix, 'operations', id));
+    return stored?.metadata === mine?.form.metadata;
   }
 }
 

@@ -14,16 +14,18 @@ import {
   RetryPurge,
   TrashRecord,
   UpdateRecord,
+  WithdrawEvent,
   type Envelope,
 } from './commands.js';
 import { decideHold, decideRegister, decideRelease, decideRestore, decideTrash, decideUpdate } from './decide.js';
 import { decidePurge, decidePurgeStep, decideRetry, refusePurge, type PurgeFacts } from './decide-purge.js';
-import { consider, execute, executeNew, type Executed } from './execute.js';
+import { consider, execute, executeNew, readRecord, type Executed } from './execute.js';
 import { COMMAND_PORTS, type CommandPorts } from './ports.js';
 import { checkReferences } from './references.js';
-import { ConfirmationRequired, Forbidden, Invalid } from './refusals.js';
+import { ConfirmationRequired, Forbidden, Invalid, Referenced } from './refusals.js';
 import { result, type Result, type Warning } from './result.js';
 import { registerStorage } from './storages.js';
+import { assertStands, withdraw } from './withdraw.js';
 
 /** The most references that a refusal names. */
 const NAMED = 100;
@@ -40,8 +42,12 @@ class RegisterRecordHandler implements ICommandHandler<RegisterRecord, Result> {
       if (faults.length > 0) throw new Invalid(faults);
       if (ref.registry === 'storages') return result('created', await this.storage(envelope, fields));
     }
-    await checkReferences(journal, ref.registry, fields);
-    return result('created', await executeNew(journal, ref, envelope, (record) => decideRegister(record, command)));
+    const done = await executeNew(journal, ref, envelope, async (record) => {
+      await checkReferences(journal, ref.registry, fields);
+      return decideRegister(record, command);
+    });
+    await assertStands(this.ports, done);
+    return result('created', done);
   }
 
   /** A storage that a caller makes lies below a configured root, and is managed only where that is. */
@@ -86,6 +92,7 @@ class UpdateRecordHandler implements ICommandHandler<UpdateRecord, Result> {
       }
       return events;
     });
+    await assertStands(this.ports, done);
     return result(done.events.length === 0 ? 'unchanged' : 'updated', done);
   }
 }
@@ -175,7 +182,17 @@ export class PurgeRecordHandler implements ICommandHandler<PurgeRecord, Result> 
     const done = dryRun
       ? await consider(journal, ref, envelope, decide)
       : await execute(journal, ref, envelope, decide);
+    if (done.replayed) await this.assertNotCalledOff(done);
     return result('purging', done, done.events.length === 0 ? storageChanged(done.record, storage) : []);
+  }
+
+  /** A repeat of a purge that was called off answers that, whatever came after. */
+  private async assertNotCalledOff({ record }: Executed): Promise<void> {
+    const { recorded } = await readRecord(this.ports.journal, record);
+    for (const { event } of recorded) {
+      if (event.type === 'RecordPurgeCancelled' && event.request === record.purge?.request)
+        throw new Referenced(event.by, event.by.length);
+    }
   }
 }
 
@@ -188,6 +205,15 @@ class RetryPurgeHandler implements ICommandHandler<RetryPurge, Result> {
       decideRetry(record, command),
     );
     return result('purging', done);
+  }
+}
+
+@CommandHandler(WithdrawEvent)
+class WithdrawEventHandler implements ICommandHandler<WithdrawEvent, void> {
+  constructor(@Inject(COMMAND_PORTS) private readonly ports: CommandPorts) {}
+
+  async execute(command: WithdrawEvent): Promise<void> {
+    await withdraw(this.ports.journal, command);
   }
 }
 
@@ -215,7 +241,8 @@ const factsOf = async ({ model, reach, stores }: CommandPorts, record: RecordSta
 };
 
 const referrersOf = async (model: CommandPorts['model'], record: RecordState): Promise<PurgeFacts['referencedBy']> => {
-  const by = (await pointingAt(model, record, NAMED + 1)).map(({ registry, uid }) => ({ registry, uid }));
+  const referrers = await pointingAt(model, record, (found) => found.length > NAMED);
+  const by = referrers.map(({ registry, uid }) => ({ registry, uid }));
   if (by.length <= NAMED) return { by, count: by.length };
   const target = `${record.registry}/${record.uid}`;
   const { rows } = await model.total('catalogue', [
@@ -249,5 +276,6 @@ export const RECORD_HANDLERS = [
   ReleaseHoldHandler,
   PurgeRecordHandler,
   RetryPurgeHandler,
+  WithdrawEventHandler,
   ReportPurgeStepHandler,
 ];

@@ -14,6 +14,7 @@ import { Conflict, Invalid } from './refusals.js';
 import { result, type Result, type Warning } from './result.js';
 import { storeOf } from './storages.js';
 import { suffixOf } from './suffix.js';
+import { assertStands } from './withdraw.js';
 
 @CommandHandler(RegisterFile)
 export class RegisterFileHandler implements ICommandHandler<RegisterFile, Result> {
@@ -22,7 +23,10 @@ export class RegisterFileHandler implements ICommandHandler<RegisterFile, Result
   async execute({ ref, envelope, metadata, path }: RegisterFile): Promise<Result> {
     const { journal, stores } = this.ports;
     const repeat = findRepeat(await readRecord(journal, ref), envelope);
-    if (repeat !== null) return result('created', repeat);
+    if (repeat !== null) {
+      await assertStands(this.ports, repeat);
+      return result('created', repeat);
+    }
     const storage = await storageNamed(this.ports, metadata.storage);
     await checkReferences(journal, ref.registry, { ...metadata, labels: [...metadata.labels] });
     const seenAt = await journal.store.head();
@@ -53,6 +57,7 @@ export class RegisterFileHandler implements ICommandHandler<RegisterFile, Result
       await checkReferences(journal, ref.registry, fields);
       return decideRegister(record, register);
     });
+    await assertStands(this.ports, done);
     return result('created', done, warnings);
   }
 }

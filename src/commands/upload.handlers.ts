@@ -18,6 +18,7 @@ import { Conflict, Invalid } from './refusals.js';
 import { result, type Result, type Warning } from './result.js';
 import type { Storage } from './storages.js';
 import { suffixOf } from './suffix.js';
+import { assertStands } from './withdraw.js';
 
 /** An upload whose bytes lay this long without an event gives up: what no event names is cleared away later. */
 const UNACKNOWLEDGED_MS = 60 * 60 * 1000;
@@ -47,7 +48,10 @@ export class UploadFileHandler implements ICommandHandler<UploadFile, Result> {
     const stream = await readRecord(journal, ref);
     if (stream.record !== null) {
       const repeat = findRepeat(stream, withContent(envelope, await contentOf(body)));
-      if (repeat !== null) return result('created', repeat);
+      if (repeat !== null) {
+        await assertStands(this.ports, repeat);
+        return result('created', repeat);
+      }
     }
     const storage = await storageNamed(this.ports, metadata.storage);
     await checkReferences(journal, ref.registry, { ...metadata, labels: [...metadata.labels] });
@@ -72,6 +76,7 @@ export class UploadFileHandler implements ICommandHandler<UploadFile, Result> {
     const { content, own } = stored;
     const fields = fieldsOf(metadata, storage, { path, suffix, content, seen: seenFile(stored.seen), own });
     const done = await this.register(command, fields, String(seenAt), store, stored);
+    await assertStands(this.ports, done);
     return result('created', done, warnings);
   }
 

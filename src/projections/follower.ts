@@ -1,4 +1,4 @@
-import { decode } from '../events/codec.js';
+import { decode, Unreadable } from '../events/codec.js';
 import type { Recorded } from '../events/events.js';
 import type { Clock, Log, Random } from '../ports.js';
 import { CheckpointMoved } from '../storage/errors.js';
@@ -28,7 +28,7 @@ export interface FollowerStatus {
   readonly checkpoint: Position;
   /** How far a load has come; null while none is under way. */
   readonly loaded: Position | null;
-  /** The last position at which a purge or an operation came to stand differently: what sagas wake up for. */
+  /** The last position at which a purge, a withdrawal or an operation came to stand differently: what sagas wake up for. */
   readonly workAt: Position;
   /** Events of types that this version does not know, since the start. */
   readonly skipped: number;
@@ -43,6 +43,8 @@ export interface FollowerStatus {
  * takes a batch only from the checkpoint that it was made for. An event that cannot be applied halts it: no silent gap.
  */
 export class Follower {
+  /** A load was begun and has not ended: what the model holds is not yet everybody's to see. */
+  private loading = false;
   private status: FollowerStatus = { checkpoint: 0n, loaded: null, workAt: 0n, skipped: 0, error: null, halted: false };
 
   constructor(
@@ -83,9 +85,10 @@ export class Follower {
     if (checkpoint > head) {
       throw new BeyondHead(checkpoint, head);
     }
-    this.say({ checkpoint, error: null });
+    this.say(this.loading ? { error: null } : { checkpoint, error: null });
     if (head - checkpoint > loadFrom(checkpoint)) {
       await model.beginLoad();
+      this.loading = true;
       for await (const batch of events.readAll(checkpoint, { batchSize: BATCH, signal })) {
         // What is loaded is nobody's to read before all of it is: the checkpoint that others hear of stays where it was.
         checkpoint = await this.apply(batch, checkpoint, (loaded) => {
@@ -94,6 +97,7 @@ export class Follower {
       }
     }
     await model.endLoad();
+    this.loading = false;
     this.say({ checkpoint, loaded: null });
     for await (const batch of events.subscribe(checkpoint, { batchSize: BATCH, signal })) {
       checkpoint = await this.apply(batch, checkpoint, (applied) => {
@@ -108,22 +112,44 @@ export class Follower {
     from: Position,
     reached: (to: Position) => void,
   ): Promise<Position> {
-    const to = batch.at(-1)?.position ?? from;
-    const known: Recorded[] = [];
-    for (const stored of batch) {
-      const recorded = decode(this.ports.prefix, stored);
-      if (recorded !== null) known.push(recorded);
+    const { events, size, unreadable } = this.read(batch);
+    const to = batch[size - 1]?.position ?? from;
+    if (size > 0) await this.carry(events, size, from, to, reached);
+    if (unreadable !== null) throw unreadable;
+    return to;
+  }
+
+  /** What a batch says, up to the first event that cannot be read: what stands before it is applied all the same. */
+  private read(batch: readonly StoredEvent[]): { events: Recorded[]; size: number; unreadable: Unreadable | null } {
+    const events: Recorded[] = [];
+    for (const [size, stored] of batch.entries()) {
+      try {
+        const recorded = decode(this.ports.prefix, stored);
+        if (recorded !== null) events.push(recorded);
+      } catch (error) {
+        if (error instanceof Unreadable) return { events, size, unreadable: error };
+        throw error;
+      }
     }
+    return { events, size: batch.length, unreadable: null };
+  }
+
+  private async carry(
+    known: readonly Recorded[],
+    size: number,
+    from: Position,
+    to: Position,
+    reached: (to: Position) => void,
+  ): Promise<void> {
     const changes = await project(this.ports.model, known);
     await this.ports.model.apply(changes, from, to);
-    const work = (changes.purges?.length ?? 0) + (changes.operations?.length ?? 0) > 0;
+    const work = [changes.purges, changes.withdrawals, changes.operations].some((rows) => (rows?.length ?? 0) > 0);
     this.say({
       workAt: work ? to : this.status.workAt,
-      skipped: this.status.skipped + batch.length - known.length,
+      skipped: this.status.skipped + size - known.length,
       error: null,
     });
     reached(to);
-    return to;
   }
 
   private halt(error: unknown): void {

@@ -1,28 +1,55 @@
 import type { FileFields } from '../events/events.js';
 import { storageFacts, type StorageFacts } from '../events/storage-data.js';
 import { sameRef, type Ref } from '../events/vocabulary.js';
-import type { CatalogueRow, Condition, PurgeRow, ReadModel } from '../storage/read-model/port.js';
+import type { CatalogueRow, Condition, PurgeRow, ReadModel, Rows } from '../storage/read-model/port.js';
 import { spanIn, type Span } from './overlap.js';
 
-/** The most rows that one question to the model brings; more than a batch can change, so that a batch's own changes cannot hide the rest. */
-const MANY = 1001;
+/** Rows that one question to the model brings. */
+const PAGE = 500;
 
 const byUid = [
   { path: 'registry', descending: false },
   { path: 'uid', descending: false },
 ];
 
-/** The live records that point at `target`, at most `limit`. */
-export const pointingAt = async (model: ReadModel, target: Ref, limit = MANY): Promise<CatalogueRow[]> =>
-  model.find('catalogue', {
-    where: [
+/** The rows that these conditions name, by registry and uid, a page at a time: whoever asks stops where it has enough. */
+async function* pages<C extends 'catalogue' | 'purges'>(
+  model: ReadModel,
+  collection: C,
+  where: readonly Condition[],
+): AsyncGenerator<Rows[C][]> {
+  for (let after: string[] | null = null; ;) {
+    const page: Rows[C][] = await model.find(collection, { where, sort: byUid, after, limit: PAGE });
+    yield page;
+    const last = page.at(-1);
+    if (page.length < PAGE || last === undefined) return;
+    after = [last.registry, last.uid];
+  }
+}
+
+/** The first of these rows, until `enough` says that there are. */
+const gather = async <R>(from: AsyncIterable<readonly R[]>, enough: (rows: readonly R[]) => boolean): Promise<R[]> => {
+  const rows: R[] = [];
+  for await (const page of from) {
+    rows.push(...page);
+    if (enough(rows)) break;
+  }
+  return rows;
+};
+
+/** Says of rows whether they are enough; a batch that overrides some of them counts those that are left. */
+export type Enough = (rows: readonly CatalogueRow[]) => boolean;
+const all: Enough = () => false;
+
+/** The live records that point at `target`, by registry and uid, at least until they are enough. */
+export const pointingAt = async (model: ReadModel, target: Ref, enough: Enough = all): Promise<CatalogueRow[]> =>
+  gather(
+    pages(model, 'catalogue', [
       { path: 'pointsTo', op: 'has', value: `${target.registry}/${target.uid}` },
       { path: 'live', op: 'eq', value: true },
-    ],
-    sort: byUid,
-    after: null,
-    limit,
-  });
+    ]),
+    enough,
+  );
 
 /** Every live storage, with its place. */
 export const allStorages = async (model: ReadModel): Promise<CatalogueRow[]> =>
@@ -30,16 +57,14 @@ export const allStorages = async (model: ReadModel): Promise<CatalogueRow[]> =>
 
 /** Every storage that ever was, purged ones too. */
 export const everyStorage = async (model: ReadModel): Promise<CatalogueRow[]> =>
-  model.find('catalogue', {
-    where: [
+  gather(
+    pages(model, 'catalogue', [
       // Only storages have a place; it is what finds them by an index.
       { path: 'record.fields.place', op: 'null', value: false },
       { path: 'registry', op: 'eq', value: 'storages' },
-    ],
-    sort: byUid,
-    after: null,
-    limit: MANY,
-  });
+    ]),
+    all,
+  );
 
 export interface Stored {
   readonly uid: string;
@@ -81,8 +106,12 @@ export const unmanagedAt = (storages: readonly Stored[], storage: string, path: 
 
 const UNKNOWN: StorageFacts = { name: 'that is not registered any more', root: '', managed: false, place: '' };
 
-/** The live file records whose objects overlap. */
-export const filesIn = async (model: ReadModel, overlaps: readonly Overlap[]): Promise<CatalogueRow[]> => {
+/** The live file records whose objects overlap: of each place at least until they are enough. */
+export const filesIn = async (
+  model: ReadModel,
+  overlaps: readonly Overlap[],
+  enough: Enough = all,
+): Promise<CatalogueRow[]> => {
   const found: CatalogueRow[] = [];
   for (const { storage, span } of overlaps) {
     const here: Condition[] = [
@@ -90,9 +119,7 @@ export const filesIn = async (model: ReadModel, overlaps: readonly Overlap[]): P
       { path: 'live', op: 'eq', value: true },
     ];
     for (const where of conditionsOf('record.fields.path', span)) {
-      found.push(
-        ...(await model.find('catalogue', { where: [...here, ...where], sort: byUid, after: null, limit: MANY })),
-      );
+      found.push(...(await gather(pages(model, 'catalogue', [...here, ...where]), enough)));
     }
   }
   return unique(found);
@@ -107,13 +134,21 @@ export const deletionsIn = async (model: ReadModel, overlaps: readonly Overlap[]
       { path: 'object.storage', op: 'eq', value: storage },
     ];
     for (const where of conditionsOf('object.path', span)) {
-      found.push(
-        ...(await model.find('purges', { where: [...here, ...where], sort: byUid, after: null, limit: MANY })),
-      );
+      found.push(...(await gather(pages(model, 'purges', [...here, ...where]), () => false)));
     }
   }
   return unique(found);
 };
+
+/** Whether any deletion stands, wherever. */
+export const anyDeletion = async (model: ReadModel): Promise<boolean> => {
+  const where: Condition[] = [{ path: 'deleting', op: 'eq', value: true }];
+  return (await model.find('purges', { where, sort: byUid, after: null, limit: 1 })).length > 0;
+};
+
+/** The purges whose deletion stood after a position and has ended. */
+export const deletionsEndedAfter = async (model: ReadModel, position: number): Promise<PurgeRow[]> =>
+  gather(pages(model, 'purges', [{ path: 'stoodUntil', op: 'gt', value: position }]), () => false);
 
 /** Who else lives on a file's object. */
 export const sharersOf = async (model: ReadModel, ref: Ref, fields: FileFields): Promise<Ref[]> => {

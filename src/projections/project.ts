@@ -1,19 +1,22 @@
 import { EVENTS, isRecordEvent, type EventOf, type Recorded, type RecordEvent } from '../events/events.js';
-import { evolve, pointsTo, type Purge, type RecordState } from '../events/record.js';
-import { VISIBLE, type Json, type Ref } from '../events/vocabulary.js';
-import type {
-  CatalogueRow,
-  Changes,
-  HistoryRow,
-  PurgeRow,
-  PurgeState,
-  ReadModel,
-  Verdict,
+import { evolve, type Purge, type RecordState } from '../events/record.js';
+import { refKey, VISIBLE, type Json, type Ref } from '../events/vocabulary.js';
+import {
+  withdrawalKey,
+  type CatalogueRow,
+  type Changes,
+  type HistoryRow,
+  type PurgeRow,
+  type PurgeState,
+  type ReadModel,
+  type Verdict,
+  type WithdrawalRow,
 } from '../storage/read-model/port.js';
 import { fateOf } from './fate.js';
 import { unmanagedAt } from './neighbours.js';
 import { projectOperations } from './operations.js';
-import { initialOf, Workspace } from './workspace.js';
+import { dueAfter, lookedSince, protectedBy, withdrawalRows } from './withdrawals.js';
+import { initialOf, NAMED, Workspace } from './workspace.js';
 
 /**
  * What a batch of events makes of the model, which stands at the checkpoint before it. It depends on the log's order and on nothing
@@ -22,14 +25,16 @@ import { initialOf, Workspace } from './workspace.js';
 export const project = async (model: ReadModel, batch: readonly Recorded[]): Promise<Changes> => {
   const workspace = new Workspace(model);
   const records = batch.filter(isRecordEvent);
-  await workspace.load(...keysOf(records));
+  await workspace.load(...keysOf(records), earliestLook(records));
   const purges = new Map<string, PurgeRow>();
-  for (const recorded of records) await apply(workspace, purges, recorded);
+  const withdrawals = new Map<string, WithdrawalRow>();
+  for (const recorded of records) await apply(workspace, purges, withdrawals, recorded);
   const catalogue = workspace.changed();
   return {
     catalogue,
     history: batch.map(historyRow),
     purges: [...purges.values()],
+    withdrawals: [...withdrawals.values()],
     operations: await projectOperations(model, batch),
     stats: await workspace.stats.onto(model),
   };
@@ -47,9 +52,17 @@ const keysOf = (records: readonly Recorded<RecordEvent>[]): [known: Set<string>,
   return [known, fresh];
 };
 
+/** Where the first of these registrations began to look at its object: deletions that ended before do not concern them. */
+const earliestLook = (records: readonly Recorded<RecordEvent>[]): number | null =>
+  records.reduce<number | null>((earliest, recorded) => {
+    const since = lookedSince(recorded);
+    return since === null || (earliest !== null && earliest <= since) ? earliest : since;
+  }, null);
+
 const apply = async (
   workspace: Workspace,
   purges: Map<string, PurgeRow>,
+  withdrawals: Map<string, WithdrawalRow>,
   recorded: Recorded<RecordEvent>,
 ): Promise<void> => {
   const key = `${recorded.registry}/${recorded.uid}`;
@@ -61,17 +74,22 @@ const apply = async (
     workspace.purges.set(key, purge);
     purges.set(key, purge);
   }
-  const live = record.purge === null || purge?.verdict.fate === 'called-off';
+  const due = await dueAfter(workspace, before, record, recorded);
+  const stands = record.purge === null || purge?.verdict.fate === 'called-off';
   const { registry, uid } = record;
-  workspace.put({
+  const row: CatalogueRow = {
     registry,
     uid,
-    live,
+    live: stands && !due.some(({ kind }) => kind === 'registration'),
     isLatest: before?.isLatest ?? true,
     startsLine: before?.startsLine ?? false,
-    pointsTo: pointsTo(record),
+    pointsTo: protectedBy(record, due),
+    due,
     record,
-  });
+  };
+  workspace.put(row);
+  for (const withdrawal of withdrawalRows(before, row, stands))
+    withdrawals.set(withdrawalKey(row, withdrawal.revision), withdrawal);
   await elect(workspace, before, registry, uid);
 };
 
@@ -105,27 +123,27 @@ const purgeRow = async (
   workspace: Workspace,
   before: CatalogueRow | null,
   record: RecordState,
-  { event }: Recorded<RecordEvent>,
+  { event, position }: Recorded<RecordEvent>,
 ): Promise<PurgeRow | null> => {
-  const { registry, uid, purge, fields } = record;
-  if (purge !== null && event.type === 'RecordPurgeRequested') {
+  const { registry, uid, purge } = record;
+  if (purge !== null && before?.record.purge == null && event.type === 'RecordPurgeRequested') {
     const verdict = await judge(workspace, record, event);
-    const key = fields.kind === 'file' ? fields.key : null;
-    return purgeState({
+    const row: PurgeRow = {
       registry,
       uid,
       state: 'pending',
       open: true,
       verdict,
       purge,
-      key,
       object: objectOf(record),
       deleting: false,
-    });
+      stoodUntil: null,
+    };
+    return purgeState(row, position);
   }
   const row = before?.record.purge == null ? undefined : workspace.purges.get(`${registry}/${uid}`);
   if (row === undefined) return null;
-  if (purge !== null) return purgeState({ ...row, purge });
+  if (purge !== null) return purgeState({ ...row, purge }, position);
   return { ...row, state: 'cancelled', open: false, deleting: false };
 };
 
@@ -135,10 +153,11 @@ const objectOf = ({ fields }: RecordState): PurgeRow['object'] => {
   return { storage, path, keyIsVirtual, objects, bytes: size };
 };
 
-const purgeState = (row: PurgeRow): PurgeRow => {
+const purgeState = (row: PurgeRow, position: number): PurgeRow => {
   const { ended, outcome } = row.purge;
   const deleting = row.verdict.fate === 'delete' && outcome === null && ended === null;
-  return { ...row, state: stateOf(row.purge), open: ended === null, deleting };
+  const stoodUntil = row.deleting && !deleting ? position : row.stoodUntil;
+  return { ...row, state: stateOf(row.purge), open: ended === null, deleting, stoodUntil };
 };
 
 const stateOf = ({ ended, failure }: Purge): PurgeState => {
@@ -171,8 +190,8 @@ const judge = async (
 const firstHundred = (rows: readonly CatalogueRow[]): Ref[] =>
   rows
     .map(({ registry, uid }) => ({ registry, uid }))
-    .sort((a, b) => (`${a.registry}/${a.uid}` < `${b.registry}/${b.uid}` ? -1 : 1))
-    .slice(0, 100);
+    .sort((a, b) => (refKey(a) < refKey(b) ? -1 : 1))
+    .slice(0, NAMED);
 
 export const historyRow = ({ event, meta, id, registry, uid, revision, position }: Recorded): HistoryRow => {
   const { type, ...data } = event;

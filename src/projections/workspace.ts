@@ -1,8 +1,22 @@
-import { isTrashable, sameRef, type Ref } from '../events/vocabulary.js';
+import { isTrashable, refKey, sameRef, type Ref } from '../events/vocabulary.js';
 import type { CatalogueRow, PurgeRow, ReadModel } from '../storage/read-model/port.js';
-import { allStorages, filesIn, overlapsOf, pointingAt, storedOf, type Stored } from './neighbours.js';
+import {
+  allStorages,
+  anyDeletion,
+  deletionsEndedAfter,
+  deletionsIn,
+  filesIn,
+  overlapsOf,
+  pointingAt,
+  storedOf,
+  type Enough,
+  type Stored,
+} from './neighbours.js';
 import { inSpan } from './overlap.js';
 import { StatsMoves } from './stats.js';
+
+/** The most records that a verdict names. */
+export const NAMED = 100;
 
 /**
  * The rows that one batch works on: what the model holds at the checkpoint, under what the batch has changed so far. Every question
@@ -14,10 +28,18 @@ export class Workspace {
   /** As they were at the checkpoint; null for those that are new. */
   readonly originals = new Map<string, CatalogueRow | null>();
   readonly stats = new StatsMoves();
+  /** The live storages; null once one of them has changed. */
+  private known: Stored[] | null = null;
+  /** Whether the model has a deletion that stands, and those that have ended since the earliest look of this batch's registrations. */
+  private deletions: { readonly any: boolean; readonly ended: readonly PurgeRow[] } = { any: false, ended: [] };
 
   constructor(private readonly model: ReadModel) {}
 
-  async load(keys: ReadonlySet<string>, fresh: ReadonlySet<string>): Promise<void> {
+  /** @param since the earliest position after which a deletion concerns this batch; null where it registers no object */
+  async load(keys: ReadonlySet<string>, fresh: ReadonlySet<string>, since: number | null): Promise<void> {
+    if (since !== null) {
+      this.deletions = { any: await anyDeletion(this.model), ended: await deletionsEndedAfter(this.model, since) };
+    }
     for (const key of fresh) this.originals.set(key, null);
     const rows = await this.model.get('catalogue', [...keys]);
     for (const row of rows) this.adopt(row);
@@ -40,6 +62,7 @@ export class Workspace {
     if (!this.originals.has(key)) this.originals.set(key, null);
     this.stats.move(this.rows.get(key) ?? null, row);
     this.rows.set(key, row);
+    if (row.registry === 'storages') this.known = null;
   }
 
   /** The rows that this batch changed. */
@@ -47,24 +70,39 @@ export class Workspace {
     return [...this.rows].filter(([key, row]) => this.originals.get(key) !== row).map(([, row]) => row);
   }
 
+  /** The live records that point at `target`: all, or the first by registry and uid and at least so many as are ever named. */
   async pointingAt(target: Ref): Promise<CatalogueRow[]> {
-    const key = `${target.registry}/${target.uid}`;
-    return this.overlay(await pointingAt(this.model, target), (row) => row.live && row.pointsTo.includes(key));
+    const key = refKey(target);
+    const wanted = (row: CatalogueRow): boolean => row.live && row.pointsTo.includes(key);
+    return this.overlay(await pointingAt(this.model, target, this.enough(wanted)), wanted);
   }
 
   async storages(): Promise<Stored[]> {
-    return storedOf(
+    this.known ??= storedOf(
       await this.overlay(await allStorages(this.model), (row) => row.live && row.registry === 'storages'),
     );
+    return this.known;
   }
 
   /** The other live file records on the object of `ref`. */
   async sharing(ref: Ref, storage: string, path: string): Promise<CatalogueRow[]> {
     const overlaps = overlapsOf(await this.storages(), storage, path);
-    const found = await filesIn(this.model, overlaps);
-    return this.overlay(found, ({ live, registry, uid, record: { fields } }) => {
+    const wanted = ({ live, registry, uid, record: { fields } }: CatalogueRow): boolean => {
       if (!live || fields.kind !== 'file' || sameRef({ registry, uid }, ref)) return false;
       return overlaps.some((overlap) => overlap.storage === fields.storage && inSpan(overlap.span, fields.path));
+    };
+    return this.overlay(await filesIn(this.model, overlaps, this.enough(wanted)), wanted);
+  }
+
+  /** The purges for which something that overlaps `path` was being deleted at any moment after `since`. */
+  async deletionsSince(since: number, storage: string, path: string): Promise<PurgeRow[]> {
+    const overlaps = overlapsOf(await this.storages(), storage, path);
+    const standing = this.deletions.any ? await deletionsIn(this.model, overlaps) : [];
+    const rows = new Map([...standing, ...this.deletions.ended].map((row) => [refKey(row), row]));
+    for (const [key, row] of this.purges) rows.set(key, row);
+    return [...rows.values()].filter(({ object, deleting, stoodUntil }) => {
+      if (object === null || !(deleting || (stoodUntil !== null && stoodUntil > since))) return false;
+      return overlaps.some((overlap) => overlap.storage === object.storage && inSpan(overlap.span, object.path));
     });
   }
 
@@ -88,6 +126,11 @@ export class Workspace {
       later,
       (row) => row.registry === registry && (row.uid === initial || initialOf(row) === initial),
     );
+  }
+
+  /** As many rows of the model as a verdict names, whatever this batch has changed of them. */
+  private enough(wanted: (row: CatalogueRow) => boolean): Enough {
+    return (rows) => rows.filter((row) => wanted(this.rows.get(refKey(row)) ?? row)).length > NAMED;
   }
 
   private adopt(row: CatalogueRow): void {

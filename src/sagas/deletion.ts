@@ -35,6 +35,15 @@ export const nameWhatLies = async (store: ObjectStore, path: string, name: strin
   return seenFolder(files, manifest);
 };
 
+/** Of what lies at `path`, only what an upload that is taken back had put there, as it saw it. */
+export const nameOwn = async (store: ObjectStore, path: string, own: Seen | null): Promise<Seen | null> => {
+  const there = own?.kind === 'file' ? await store.stat(path) : null;
+  if (there === null || own?.kind !== 'file') return null;
+  if (there.versions === null) return there.etag === own.etag ? seenFile(there) : null;
+  const versions = there.versions.filter((version) => own.versions?.includes(version) === true);
+  return versions.length === 0 ? null : { ...own, versions };
+};
+
 export interface Deleted {
   readonly objects: number;
   readonly bytes: number;

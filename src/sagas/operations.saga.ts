@@ -3,9 +3,9 @@ import { CompleteOperation } from '../commands/operation.handlers.js';
 import { Refusal } from '../commands/refusals.js';
 import { derivedId, sha256 } from '../events/ids.js';
 import { TRASHED } from '../events/vocabulary.js';
-import type { Clock, Log } from '../ports.js';
 import { RevisionConflict } from '../storage/errors.js';
 import type { CatalogueRow, Condition, OperationRow, ReadModel } from '../storage/read-model/port.js';
+import { Rounds, type RoundsPorts } from './rounds.js';
 
 /** From what points to what is pointed at. */
 const TIERS: readonly { readonly registry: string; readonly later: boolean }[] = [
@@ -20,13 +20,10 @@ const IDLE_MS = 2_000;
 /** The most skipped records that an operation names. */
 const NAMED = 100;
 
-export interface OperationsSagaPorts {
+export interface OperationsSagaPorts extends RoundsPorts {
   readonly model: ReadModel;
-  readonly clock: Clock;
-  readonly log: Log;
   readonly purge: (command: PurgeRecord) => Promise<void>;
   readonly complete: (command: CompleteOperation) => Promise<void>;
-  readonly onWork: (listener: () => void) => () => void;
   /** Resolves once the read model holds all that this process appended. */
   readonly reach: () => Promise<void>;
 }
@@ -42,30 +39,13 @@ interface Skipped {
  * trash, so that a restart goes on and repeats nothing.
  */
 export class OperationsSaga {
-  private wake: () => void = () => undefined;
-
   constructor(private readonly ports: OperationsSagaPorts) {}
 
   async run(signal: AbortSignal): Promise<void> {
-    const stop = this.ports.onWork(() => this.wake());
-    signal.addEventListener('abort', () => this.wake(), { once: true });
-    while (!signal.aborted) {
-      const woken = new Promise<void>((resolve) => {
-        this.wake = resolve;
-      });
-      try {
-        for (const operation of await this.running()) await this.carryOut(operation, signal);
-      } catch (error) {
-        this.ports.log.error(
-          { error: error instanceof Error ? error.message : String(error) },
-          'an operation stopped and will go on',
-        );
-      }
-      const timer = new AbortController();
-      await Promise.race([woken, this.ports.clock.sleep(IDLE_MS, timer.signal).catch(() => undefined)]);
-      timer.abort();
-    }
-    stop();
+    await new Rounds(this.ports).run(signal, IDLE_MS, 'an operation stopped and will go on', async () => {
+      for (const operation of await this.running()) await this.carryOut(operation, signal);
+      return IDLE_MS;
+    });
   }
 
   private async running(): Promise<OperationRow[]> {

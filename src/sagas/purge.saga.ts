@@ -3,13 +3,15 @@ import { readRecord, type Journal } from '../commands/execute.js';
 import type { Ownership } from '../commands/ownership.js';
 import { findStorage } from '../commands/storages.js';
 import { derivedId, sha256 } from '../events/ids.js';
+import type { Seen } from '../events/events.js';
 import type { Purge, RecordState } from '../events/record.js';
-import type { Clock, Log, Random } from '../ports.js';
+import type { Random } from '../ports.js';
 import { allStorages, storedOf, unmanagedAt } from '../projections/neighbours.js';
 import type { ObjectStore } from '../storage/object-store/port.js';
 import type { PurgeRow, ReadModel } from '../storage/read-model/port.js';
-import { clearManifest, deleteNamed, isWhole, nameWhatLies, somethingLies, type Guard } from './deletion.js';
+import { clearManifest, deleteNamed, isWhole, nameOwn, nameWhatLies, somethingLies, type Guard } from './deletion.js';
 import { nextStep, waitAfter, type RetryPolicy, type Step } from './next-step.js';
+import { Rounds, type RoundsPorts } from './rounds.js';
 
 /** A store call is sent within this time of reading the stream, or not at all (design, section 4). */
 const FRESH_MS = 60_000;
@@ -19,17 +21,13 @@ const PAGE = 200;
 /** How long to wait when nothing is due: a safety net beside the wake-ups. */
 const IDLE_MS = 5_000;
 
-export interface PurgeSagaPorts {
+export interface PurgeSagaPorts extends RoundsPorts {
   readonly journal: Journal;
   readonly model: ReadModel;
   readonly ownership: Ownership;
-  readonly clock: Clock;
   readonly random: Random;
-  readonly log: Log;
   readonly retries: RetryPolicy;
   readonly report: (command: ReportPurgeStep) => Promise<void>;
-  /** Calls the listener whenever purges stand differently in the model; answers how to stop that. */
-  readonly onWork: (listener: () => void) => () => void;
   readonly checkpoint: () => bigint;
 }
 
@@ -43,29 +41,16 @@ export class PurgeSaga {
   private readonly settled = new Map<string, bigint>();
   private readonly firstSeen = new Map<string, { revision: number; at: number }>();
   private readonly resting = new Map<string, { until: number; position: number }>();
-  private wake: () => void = () => undefined;
+  private readonly rounds: Rounds;
 
-  constructor(private readonly ports: PurgeSagaPorts) {}
+  constructor(private readonly ports: PurgeSagaPorts) {
+    this.rounds = new Rounds(ports);
+  }
 
   /** Runs until the signal aborts, then lets the steps that are under way end. */
   async run(signal: AbortSignal): Promise<void> {
-    const stop = this.ports.onWork(() => this.wake());
-    signal.addEventListener('abort', () => this.wake(), { once: true });
-    while (!signal.aborted) {
-      const woken = new Promise<void>((resolve) => {
-        this.wake = resolve;
-      });
-      let idle = IDLE_MS;
-      try {
-        idle = await this.fill(signal);
-      } catch (error) {
-        this.ports.log.error({ error: messageOf(error) }, 'the list of purges could not be read; trying again');
-      }
-      const timer = new AbortController();
-      await Promise.race([woken, this.ports.clock.sleep(idle, timer.signal).catch(() => undefined)]);
-      timer.abort();
-    }
-    stop();
+    const failure = 'the list of purges could not be read; trying again';
+    await this.rounds.run(signal, IDLE_MS, failure, () => this.fill(signal));
     await Promise.allSettled(this.running.values());
   }
 
@@ -112,7 +97,7 @@ export class PurgeSaga {
       })
       .finally(() => {
         this.running.delete(key);
-        this.wake();
+        this.rounds.wake();
       });
     this.running.set(key, work);
     return IDLE_MS;
@@ -153,7 +138,7 @@ export class PurgeSaga {
       switch (step.do) {
         case 'start':
           await guard();
-          return { step: 'start', seen: await nameWhatLies(store, path, `${record.uid}-${purge.request}`) };
+          return { step: 'start', seen: await this.name(store, path, record, purge) };
         case 'delete':
           return { step: 'deleted', ...(await deleteNamed(store, path, step.seen, guard)) };
         case 'settle':
@@ -175,6 +160,16 @@ export class PurgeSaga {
       );
       return { step: 'fail', attempt, error: messageOf(error), waitMs };
     }
+  }
+
+  private async name(
+    store: ObjectStore,
+    path: string,
+    { uid, fields }: RecordState,
+    { request, withdraws }: Purge,
+  ): Promise<Seen | null> {
+    if (withdraws !== null && fields.kind === 'file' && fields.own) return nameOwn(store, path, fields.seen);
+    return nameWhatLies(store, path, `${uid}-${request}`);
   }
 
   private async objectOf(record: RecordState): Promise<{ store: ObjectStore; path: string }> {

@@ -87,7 +87,7 @@ export const dataset = (
 
 const inCatalogue = (record: RecordState, row: Over['row']): CatalogueRow => {
   const { registry, uid } = record;
-  return { registry, uid, live: true, isLatest: true, startsLine: false, pointsTo: [], ...row, record };
+  return { registry, uid, live: true, isLatest: true, startsLine: false, pointsTo: [], due: [], ...row, record };
 };
 
 export const trashed = (at: string): Partial<RecordState> => ({
@@ -137,9 +137,9 @@ export const purge = (name: string | number, position: number, over: Partial<Pur
     outcome: null,
     ended: null,
   },
-  key: null,
   object: { storage: STORAGE, path: '.lethe/x', keyIsVirtual: true, objects: 1, bytes: 1 },
   deleting: true,
+  stoodUntil: null,
   ...over,
 });
 

@@ -5,15 +5,7 @@ import { refKey, type Ref } from '../../src/events/vocabulary.js';
 import { fateOf, type Fate } from '../../src/projections/fate.js';
 import { inSpan, spanIn } from '../../src/projections/overlap.js';
 import { KEEP_AFTER_MS, nextStep, waitAfter, type Step } from '../../src/sagas/next-step.js';
-import type {
-  CatalogueRow,
-  Collection,
-  PurgeRow,
-  ReadModel,
-  Rows,
-  StatsRow,
-  Verdict,
-} from '../../src/storage/read-model/port.js';
+import type { PurgeRow, ReadModel, StatsRow, Verdict } from '../../src/storage/read-model/port.js';
 import {
   clockTicked,
   dataset,
@@ -45,30 +37,21 @@ import {
 import { given } from '../../src/testing/given.js';
 import { TestLog } from '../../src/testing/log.js';
 import { generateLog } from '../harness/log-generator.js';
-import { dumpOf, projected } from '../harness/projecting.js';
+import { projected } from '../harness/projecting.js';
+import {
+  calledOff,
+  catalogueRow,
+  datasets,
+  DELETE,
+  files,
+  modelsOf,
+  purgeRow,
+  rowsOf,
+  shared,
+  storages,
+  Story,
+} from '../harness/story.js';
 import { FOLDER, STATES, type State } from './states.js';
-
-const files = (name: string): Ref => ({ registry: 'files', uid: uidFor(name) });
-const datasets = (name: string): Ref => ({ registry: 'datasets', uid: uidFor(name) });
-const storages = (name: string): Ref => ({ registry: 'storages', uid: uidFor(name) });
-
-/** The same log in batches of 1, of 3 and as one: whatever is asked of it has one answer. */
-const modelsOf = async (log: TestLog): Promise<ReadModel> => {
-  const whole = await projected(log.recorded);
-  const expected = await dumpOf(whole);
-  for (const size of [1, 3]) expect(await dumpOf(await projected(log.recorded, size))).toBe(expected);
-  return whole;
-};
-
-const rowsOf = async <C extends Collection>(model: ReadModel, collection: C): Promise<Rows[C][]> => {
-  const keys = [];
-  for await (const { key } of model.dump(collection)) keys.push(key);
-  return model.get(collection, keys);
-};
-const catalogueRow = async (model: ReadModel, ref: Ref): Promise<CatalogueRow | undefined> =>
-  (await model.get('catalogue', [refKey(ref)]))[0];
-const purgeRow = async (model: ReadModel, ref: Ref): Promise<PurgeRow | undefined> =>
-  (await model.get('purges', [refKey(ref)]))[0];
 
 describe('the fate of an object, row by row of the contract', () => {
   const other = [files('other')];
@@ -298,51 +281,6 @@ describe('two objects overlap', () => {
     );
   });
 });
-
-/**
- * A log with a managed storage at `file:/data/`, told by short names. The scenarios come from the model of the races; what is judged here
- * is the log's order alone.
- */
-class Story {
-  readonly log = new TestLog();
-
-  constructor() {
-    this.log.happens(STORAGE, registered({ fields: storage() }));
-  }
-
-  file(name: string, path = name, fields: Partial<Omit<FileFields, 'kind'>> = {}): this {
-    return this.happens(files(name), registered({ fields: file({ key: path, keyIsVirtual: false, path, ...fields }) }));
-  }
-
-  dataset(name: string, ...names: string[]): this {
-    return this.happens(datasets(name), registered({ fields: dataset({ files: names.map(uidFor) }) }));
-  }
-
-  /** A dataset's files, from now on. */
-  points(name: string, from: string[], to: string[]): this {
-    return this.happens(
-      datasets(name),
-      updated({ changes: { files: { from: from.map(uidFor), to: to.map(uidFor) } } }),
-    );
-  }
-
-  purge(ref: Ref, wish: StorageWish = 'delete'): this {
-    return this.happens(ref, purgeRequested({ storage: wish }));
-  }
-
-  happens(ref: Ref, ...happenings: Happening[]): this {
-    this.log.happens(ref, ...happenings);
-    return this;
-  }
-
-  async verdict(ref: Ref): Promise<Verdict | undefined> {
-    return (await purgeRow(await modelsOf(this.log), ref))?.verdict;
-  }
-}
-
-const DELETE: Verdict = { fate: 'delete' };
-const calledOff = (...by: Ref[]): Verdict => ({ fate: 'called-off', by });
-const shared = (...by: Ref[]): Verdict => ({ fate: 'keep', why: 'shared', by });
 
 describe('a purge is judged by what stands before it in the log', () => {
   const F = files('F');
@@ -766,14 +704,13 @@ describe('the row of a purge', () => {
     expect(await rowAfter(...happenings)).toEqual(row);
   });
 
-  test('keeps what the tombstone tells: the key, the object, the purge as it ended', async () => {
+  test('keeps what the tombstone tells: the object, the purge as it ended', async () => {
     const story = new Story()
       .file('X', 'o/')
       .happens(files('X'), purgeRequested({ storage: 'keep' }, { actor: 'bob', reason: 'old' }));
     story.happens(files('X'), objectKept(), purged());
     expect(await purgeRow(await modelsOf(story.log), files('X'))).toMatchObject({
       ...files('X'),
-      key: 'o/',
       object: { storage: STORAGE.uid, path: 'o/', keyIsVirtual: false, objects: 1, bytes: 12 },
       purge: { request: 1, by: 'bob', reason: 'old', outcome: { fate: 'kept', why: 'asked' }, ended: { position: 5 } },
     });
@@ -782,7 +719,6 @@ describe('the row of a purge', () => {
   test('has no object where there is none', async () => {
     const story = new Story().dataset('D').purge(datasets('D'));
     expect(await purgeRow(await modelsOf(story.log), datasets('D'))).toMatchObject({
-      key: null,
       object: null,
       deleting: false,
     });

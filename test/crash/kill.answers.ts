@@ -68,7 +68,8 @@ const faultOf = (answer: Answer, effect: Recorded | undefined, ledger: Ledger): 
   if (types === undefined || (event === effect && types.includes(event.event.type))) return null;
   const purging = said === 'purging' || said === 'purged';
   const requested = stream.slice(0, etag + 1).some((before) => before.event.type === 'RecordPurgeRequested');
-  if (purging && effect === undefined && requested) return null;
+  // As it stood then: the command itself appended nothing, or was decided anew later.
+  if (purging && requested && (effect === undefined || effect.revision > etag)) return null;
   return `${as}, and that revision is a ${event.event.type} of ${event.meta.correlationId}`;
 };
 

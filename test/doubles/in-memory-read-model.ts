@@ -27,6 +27,7 @@ export const inMemoryReadModel = (): ReadModel => {
     catalogue: new Table('catalogue'),
     history: new Table('history'),
     purges: new Table('purges'),
+    withdrawals: new Table('withdrawals'),
     operations: new Table('operations'),
     stats: new Table('stats'),
   };

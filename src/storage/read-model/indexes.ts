@@ -20,6 +20,7 @@ export const MEMBERS: { readonly [C in Collection]: readonly Path[] } = {
   catalogue: ['pointsTo'],
   history: [],
   purges: [],
+  withdrawals: [],
   operations: [],
   stats: [],
 };
@@ -55,9 +56,11 @@ export const INDEXES: { readonly [C in Collection]: readonly Index[] } = {
   purges: [
     { name: 'by_open', paths: ['open', 'purge.position'], loading: true },
     { name: 'by_deleting', paths: ['deleting', 'object.storage', 'object.path'], loading: true },
+    { name: 'by_deleted', paths: ['stoodUntil'], sparse: 'stoodUntil', loading: true },
     { name: 'by_requested', paths: ['purge.at', 'uid'] },
     { name: 'by_operation', paths: ['purge.operation', 'state'], sparse: 'purge.operation' },
   ],
+  withdrawals: [{ name: 'by_open', paths: ['open', 'position'], loading: true }],
   operations: [{ name: 'by_started', paths: ['startedAt', 'id'] }],
   stats: [],
 };

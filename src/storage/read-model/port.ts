@@ -49,14 +49,22 @@ export interface Rows {
   catalogue: CatalogueRow;
   history: HistoryRow;
   purges: PurgeRow;
+  withdrawals: WithdrawalRow;
   operations: OperationRow;
   stats: StatsRow;
 }
 export type Collection = keyof Rows;
-export const COLLECTIONS: readonly Collection[] = ['catalogue', 'history', 'purges', 'operations', 'stats'];
+export const COLLECTIONS: readonly Collection[] = [
+  'catalogue',
+  'history',
+  'purges',
+  'withdrawals',
+  'operations',
+  'stats',
+];
 export type Changes = { readonly [C in Collection]?: readonly Rows[C][] };
 
-/** A record, purged ones too. `live` is false from its purge request on, unless that is called off. */
+/** A record, purged ones too. `live` is false from its purge request on, unless that is called off, and where its registration came too late. */
 export interface CatalogueRow {
   readonly registry: string;
   readonly uid: string;
@@ -64,9 +72,28 @@ export interface CatalogueRow {
   readonly isLatest: boolean;
   /** Others name this one as their initial version. */
   readonly startsLine: boolean;
-  /** `registry/uid` of each record that this one points to. */
+  /** `registry/uid` of each record that this one points to, and protects: not of those that it came to point at too late. */
   readonly pointsTo: readonly string[];
+  /** What is to be taken back of it, and has not been. */
+  readonly due: readonly Due[];
   readonly record: RecordState;
+}
+
+/** An event that came to point at something that was going already, and so does not stand (design, section 4). */
+export interface Due {
+  readonly kind: 'registration' | 'update';
+  readonly revision: number;
+  readonly position: number;
+  /** What was going: records that it points to, or those for whose purge its object was being deleted. */
+  readonly targets: readonly Ref[];
+}
+
+/** A withdrawal: the work-list of what is to be taken back, and the answer to whoever asks whether an event stands. Rows stay. */
+export interface WithdrawalRow extends Due {
+  readonly registry: string;
+  readonly uid: string;
+  /** It has not been taken back, and nothing else is about to take it away. */
+  readonly open: boolean;
 }
 
 /** One event, as history, audit, exports and the event stream show it. */
@@ -105,8 +132,6 @@ export interface PurgeRow {
   readonly open: boolean;
   readonly verdict: Verdict;
   readonly purge: Purge;
-  /** The record's key, for its tombstone. */
-  readonly key: string | null;
   /** Its object as it was registered; null where it has none. */
   readonly object: {
     readonly storage: string;
@@ -117,6 +142,8 @@ export interface PurgeRow {
   } | null;
   /** A deletion stands at that place: judged so, and not yet ended. */
   readonly deleting: boolean;
+  /** The position at which the deletion that stood there ended; null while it stands, and where none was judged. */
+  readonly stoodUntil: number | null;
 }
 
 export interface OperationRow {
@@ -184,6 +211,10 @@ export const KEYS: { readonly [C in Collection]: (row: Rows[C]) => Key } = {
   catalogue: (row) => `${row.registry}/${row.uid}`,
   history: (row) => Number(row.position),
   purges: (row) => `${row.registry}/${row.uid}`,
+  withdrawals: (row) => withdrawalKey(row, row.revision),
   operations: (row) => row.id,
   stats: (row) => JSON.stringify([row.registry, row.suffix, row.visibility]),
 };
+
+/** The key of the withdrawal of a record's event. */
+export const withdrawalKey = ({ registry, uid }: Ref, revision: number): string => `${registry}/${uid}@${revision}`;

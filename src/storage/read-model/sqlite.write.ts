@@ -32,6 +32,7 @@ export class Writer {
       catalogue: tableWriter(db, 'catalogue'),
       history: tableWriter(db, 'history'),
       purges: tableWriter(db, 'purges'),
+      withdrawals: tableWriter(db, 'withdrawals'),
       operations: tableWriter(db, 'operations'),
       stats: tableWriter(db, 'stats'),
     };
