@@ -6,6 +6,7 @@ import { fastify, type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { callerOf, demandNeeds, permit } from '../../src/api/access.js';
 import { keyOf, type ApiKey, type Right } from '../../src/api/keys.js';
+import { Client } from '../../src/client/client.js';
 import { readConfig, type Config } from '../../src/config.js';
 import { temporaryFolder } from '../harness/service.js';
 
@@ -48,6 +49,28 @@ describe('a key', () => {
 
   it('is nobody where there are none', () => {
     expect(keyOf([], 'one')).toBeNull();
+  });
+});
+
+describe('the client', () => {
+  it.each(['', 'top secret', 'top-secret\n', 'töp-secret'])('takes no key that no header can carry: %j', (apiKey) => {
+    const make = (): Client => new Client({ url: 'http://127.0.0.1:1', apiKey });
+    expect(make).toThrow(TypeError);
+    expect(make).not.toThrow(/secret/);
+  });
+
+  it('sends its key with every request, and X-Actor beside it', async () => {
+    const sent: Headers[] = [];
+    const send = (request: Request): Promise<Response> => {
+      sent.push(request.headers);
+      return Promise.resolve(Response.json({ items: [], next: null, position: '1' }));
+    };
+    const url = 'http://127.0.0.1:1';
+    const client = new Client({ url, apiKey: 'top-secret', headers: { 'X-Actor': 'alice' }, fetch: send });
+    for await (const { items } of client.registries()) expect(items).toEqual([]);
+    expect(sent.map((headers) => [headers.get('authorization'), headers.get('x-actor')])).toEqual([
+      ['Bearer top-secret', 'alice'],
+    ]);
   });
 });
 
