@@ -29,16 +29,16 @@ describe('a key', () => {
     vi.mocked(timingSafeEqual).mockClear();
   });
 
-  it.each([
-    ['one', 'first'],
-    ['two', 'second'],
-    ['three', 'last'],
-    ['four', null],
-    ['', null],
-    [sha256('one'), null],
-    ['one ', null],
-    ['x'.repeat(100_000), null],
-  ])('is compared in constant time with each, found or not: %.20s is that of %s', (token, subject) => {
+  it.each<[string, string, string | null]>([
+    ['the first', 'one', 'first'],
+    ['one between', 'two', 'second'],
+    ['the last', 'three', 'last'],
+    ['none', 'four', null],
+    ['an empty one', '', null],
+    ['a hash', sha256('one'), null],
+    ['one with a space after it', 'one ', null],
+    ['a very long one', 'x'.repeat(100_000), null],
+  ])('is compared in constant time with each, found or not: %s', (_name, token, subject) => {
     expect(keyOf(keys, token)?.subject ?? null).toBe(subject);
     expect(timingSafeEqual).toHaveBeenCalledTimes(keys.length);
     for (const [given, known] of vi.mocked(timingSafeEqual).mock.calls) {
