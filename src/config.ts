@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
+import { apiKeysSchema, type ApiKey } from './api/keys.js';
 import { jsonSchema } from './events/vocabulary.js';
 
 /** A setting that cannot stand: it stops the start with its name and what it takes. */
@@ -19,6 +21,7 @@ const fileSchema = z.strictObject({
       }),
     )
     .default([]),
+  apiKeys: apiKeysSchema.default([]),
   /** How the purge saga tries again before it parks a purge for a person. */
   purges: z
     .strictObject({
@@ -39,6 +42,8 @@ export interface Config {
   readonly streamPrefix: string;
   readonly logLevel: string;
   readonly storages: readonly { readonly name: string; readonly root: string; readonly managed: boolean }[];
+  /** Those who may call; empty: whoever is on this machine. */
+  readonly apiKeys: readonly ApiKey[];
   readonly registries: z.infer<typeof fileSchema>['registries'];
   readonly purges: z.infer<typeof fileSchema>['purges'];
 }
@@ -67,12 +72,13 @@ export const readConfig = (env: Environment): Config => {
   if (env['LETHE_ROLES'] !== undefined && env['LETHE_ROLES'] !== 'api,worker')
     throw new ConfigError('LETHE_ROLES: takes api,worker with the embedded stores');
   return {
-    host: host(env),
+    host: host(env, file.apiKeys.length > 0),
     port: port(env),
     data,
     streamPrefix: prefix(env),
     logLevel: level(env),
     storages,
+    apiKeys: file.apiKeys,
     registries: file.registries,
     purges: file.purges,
   };
@@ -120,13 +126,16 @@ const root = ({ name, root: given }: { name: string; root: string }): string => 
   );
 };
 
-/** Without keys for callers (they come with a later version) the service listens on this machine alone. */
-const host = (env: Environment): string => {
+/** Without keys for callers the service listens on this machine alone. */
+const host = (env: Environment, hasKeys: boolean): string => {
   const given = env['LETHE_HOST'] ?? '127.0.0.1';
   if (['127.0.0.1', '::1', 'localhost'].includes(given)) return given;
-  throw new ConfigError(
-    `LETHE_HOST: without API keys it takes a loopback address (127.0.0.1, ::1, localhost), got '${given}'`,
-  );
+  if (!hasKeys)
+    throw new ConfigError(
+      `LETHE_HOST: without API keys it takes a loopback address (127.0.0.1, ::1, localhost), got '${given}'`,
+    );
+  if (isIP(given) !== 0 || /^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/.test(given)) return given;
+  throw new ConfigError(`LETHE_HOST: takes an IP address or a host's name, got '${given}'`);
 };
 
 const port = (env: Environment): number => {

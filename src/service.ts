@@ -116,6 +116,7 @@ const open = async (config: Config, log: Log, opened: Closers): Promise<Service>
     reach,
   };
   const apiPorts: ApiPorts = {
+    keys: config.apiKeys,
     registries,
     progress,
     clock,
@@ -141,7 +142,7 @@ const open = async (config: Config, log: Log, opened: Closers): Promise<Service>
     abortOnError: false,
   });
   app.useGlobalFilters(await installEdge(adapter.getInstance(), apiPorts));
-  installOpenApi(app, config.registries);
+  installOpenApi(app, config.registries, config.apiKeys.length > 0);
   await app.init();
   await adapter.getInstance().ready();
 

@@ -2,6 +2,7 @@ import multipart from '@fastify/multipart';
 import { Catch, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { callerOf, demandNeeds, permit } from './access.js';
 import type { ApiPorts } from './ports.js';
 import { asProblem, Problem, PROBLEMS, problemBody } from './problem.js';
 import { header, minPosition } from './request.js';
@@ -12,20 +13,22 @@ export const BODY_LIMIT = 256 * 1024;
 const LOOPBACK = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i;
 
 /**
- * What every request passes, whatever its route: who may talk to a service without keys, the correlation id, the bodies that are taken,
- * and problems in one shape, those of the HTTP server too.
+ * What every request passes, whatever its route: who may call and what they may do, the correlation id, the bodies that are taken, and
+ * problems in one shape, those of the HTTP server too.
  */
 export const installEdge = async (server: FastifyInstance, ports: ApiPorts): Promise<ExceptionFilter> => {
   takeJson(server);
   await server.register(multipart);
-  server.decorateRequest('correlationId', '');
+  server.decorateRequest('correlationId', '').decorateRequest('caller', null);
+  demandNeeds(server);
   const routes = collectRoutes(server);
 
   server.addHook('onRequest', async (request, reply) => {
     request.correlationId = ports.ids.uuid();
     request.correlationId = header(request, 'x-correlation-id') ?? request.correlationId;
     reply.header('X-Correlation-Id', request.correlationId);
-    refuseStrangers(request);
+    refuseStrangers(request, ports.keys.length > 0);
+    request.caller = callerOf(request, ports.keys);
     if (request.method === 'DELETE' && hasBody(request))
       throw new Problem('malformed', 'DELETE takes no body: what it needs comes in the query.');
   });
@@ -39,29 +42,31 @@ export const installEdge = async (server: FastifyInstance, ports: ApiPorts): Pro
     if (closing) reply.header('Connection', 'close');
   });
   server.addHook('preHandler', async (request) => {
+    permit(request, ports.keys);
     const wanted = minPosition(request);
     if (wanted !== null) await ports.progress.reach(wanted);
   });
 
   const send = (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     const problem = asProblem(error);
-    if (PROBLEMS[problem.code][0] >= 500) {
-      const fields = {
-        correlationId: request.correlationId,
-        method: request.method,
-        route: request.routeOptions.url,
-        err: error,
-      };
-      if (problem.code === 'internal') ports.log.error(fields, 'a request failed in a way that nobody expected');
-      else ports.log.warn(fields, problem.message);
-    }
+    const status = PROBLEMS[problem.code][0];
+    const about = {
+      correlationId: request.correlationId,
+      method: request.method,
+      route: request.routeOptions.url,
+    };
+    if (problem.code === 'internal')
+      ports.log.error({ ...about, err: error }, 'a request failed in a way that nobody expected');
+    else if (status >= 500) ports.log.warn({ ...about, err: error }, problem.message);
+    else if (status === 401 || status === 403)
+      ports.log.warn({ ...about, code: problem.code, subject: request.caller?.subject ?? 'unknown' }, problem.message);
     if (reply.raw.headersSent) {
       // The answer has begun: breaking it off is the only way left to say that it is not whole.
       reply.raw.destroy();
       return;
     }
     void reply
-      .code(PROBLEMS[problem.code][0])
+      .code(status)
       .headers(problem.headers)
       .header('Content-Type', 'application/problem+json')
       .send(JSON.stringify(problemBody(problem, request.correlationId)));
@@ -147,12 +152,12 @@ const collectRoutes = (server: FastifyInstance): Route[] => {
 };
 
 /**
- * Without keys, only this machine and its own pages may call: a Host that is not loopback is a name that somebody else's page made point
- * here, and a foreign Origin is that page itself.
+ * Only the service's own pages may call, and without keys this machine alone: a Host that is not loopback is then a name that somebody
+ * else's page made point here, and a foreign Origin is that page itself.
  */
-const refuseStrangers = (request: FastifyRequest): void => {
+const refuseStrangers = (request: FastifyRequest, hasKeys: boolean): void => {
   const { host, origin } = request.headers;
-  if (host !== undefined && !LOOPBACK.test(host)) {
+  if (!hasKeys && host !== undefined && !LOOPBACK.test(host)) {
     throw new Problem(
       'forbidden',
       `Without API keys this service answers to loopback names alone, not to the Host '${host}'.`,

@@ -10,6 +10,7 @@ import { GetRecord } from '../projections/queries.js';
 import { InvalidPath } from '../storage/errors.js';
 import type { ObjectStore, SeenObject } from '../storage/object-store/port.js';
 import type { CatalogueRow, PurgeRow } from '../storage/read-model/port.js';
+import { Needs } from './access.js';
 import type { List } from './answers.js';
 import { gone } from './commanding.js';
 import { contentDisposition, matchesEtag, rangeOf } from './content.js';
@@ -27,6 +28,7 @@ export class FilesController {
   ) {}
 
   @Get('content')
+  @Needs('read')
   async content(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const query = queryOf(request);
     onlyParameters(query, ['visibility', 'path']);
@@ -78,6 +80,7 @@ export class FilesController {
   }
 
   @Get('objects')
+  @Needs('read')
   async objects(
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,

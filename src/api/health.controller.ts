@@ -1,5 +1,6 @@
 import { Controller, Get, Inject, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
+import { Needs } from './access.js';
 import { API_PORTS, type ApiPorts } from './ports.js';
 
 @Controller('health')
@@ -8,12 +9,14 @@ export class HealthController {
 
   /** The process runs and answers. */
   @Get('live')
+  @Needs('nothing')
   live() {
     return { status: 'ok' };
   }
 
   /** It can do its work; what cannot is named. */
   @Get('ready')
+  @Needs('nothing')
   ready(@Res({ passthrough: true }) reply: FastifyReply) {
     const notReady = this.ports.notReady();
     const ready = Object.keys(notReady).length === 0;

@@ -50,7 +50,7 @@ const PARAMETERS = {
     '`wait=<seconds>`, at most 30: waits so long for the purge to end before it answers 202. Other preferences are ignored.',
     { type: 'string', examples: ['wait=10'] },
   ),
-  actor: header('X-Actor', 'Who does this. Without it, `anonymous`.', PRINTABLE),
+  actor: header('X-Actor', 'Who does this. Without it, `anonymous`. Ignored where callers need an API key.', PRINTABLE),
   correlationId: header(
     'X-Correlation-Id',
     'Goes into the log, the history and the answer. Without it the service gives one.',
@@ -225,7 +225,8 @@ export type HeaderName =
   | 'Accept-Ranges'
   | 'Content-Range'
   | 'Content-Disposition'
-  | 'X-Content-Type-Options';
+  | 'X-Content-Type-Options'
+  | 'WWW-Authenticate';
 
 const TEXT: Schema = { type: 'string' };
 
@@ -250,6 +251,7 @@ export const HEADERS: Readonly<Record<HeaderName, Header>> = {
   'Content-Range': { description: 'Which bytes of how many.', schema: TEXT },
   'Content-Disposition': { description: 'An attachment, with the name from the key.', schema: TEXT },
   'X-Content-Type-Options': { description: '`nosniff`.', schema: TEXT },
+  'WWW-Authenticate': { description: '`Bearer`, with an `error` where a key was sent.', schema: TEXT },
 };
 
 export const headerRef = (name: HeaderName): { $ref: string } => ({ $ref: `#/components/headers/${name}` });

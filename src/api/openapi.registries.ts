@@ -1,3 +1,4 @@
+import type { Right } from './keys.js';
 import type { Kind } from './openapi.parameters.js';
 import {
   ACCEPTED,
@@ -34,6 +35,8 @@ interface Family {
   readonly patchExample: unknown;
   readonly about?: string;
   readonly refusals?: readonly ProblemCode[];
+  /** The right that its commands take, where that is none of the usual. */
+  readonly needs?: Right;
   /** What registering may answer instead of a new record. */
   readonly existing?: Route['answers'];
 }
@@ -59,6 +62,7 @@ const family = (it: Family): Route[] => [
     tag: it.tag,
     summary: `Register a ${it.noun}`,
     ...(it.about !== undefined && { description: it.about }),
+    ...(it.needs !== undefined && { needs: [it.needs] }),
     parameters: COMMAND,
     body: it.register,
     answers: {
@@ -91,6 +95,7 @@ const family = (it: Family): Route[] => [
     summary: `Change a ${it.noun}`,
     description:
       'A JSON merge patch (RFC 7396): a member that is left out stays, null takes the value away. Without a change: `unchanged`.',
+    ...(it.needs !== undefined && { needs: [it.needs] }),
     parameters: COMMAND,
     body: {
       required: true,
@@ -124,6 +129,7 @@ const trashableDelete = ({ base, one, tag, noun }: Family): Route => ({
 | purging or purged | any | nothing | 202 or 200, as it stands |
 
 To purge just what you saw, send the preview's \`revision\` as If-Match. There is no body.`.trim(),
+  needs: ['write', 'purge'],
   parameters: DELETE,
   answers: {
     200: {
@@ -146,7 +152,7 @@ To purge just what you saw, send the preview's \`revision\` as If-Match. There i
   ],
 });
 
-const plainDelete = ({ base, one, tag, noun }: Family): Route => ({
+const plainDelete = ({ base, one, tag, noun, needs = 'purge' }: Family): Route => ({
   method: 'delete',
   path: `${base}/{uid}`,
   id: `delete${one}`,
@@ -154,6 +160,7 @@ const plainDelete = ({ base, one, tag, noun }: Family): Route => ({
   summary: `Purge a ${noun}`,
   description:
     'Plain records have no trash: they are purged, with or without `permanent=true`. The call waits for it, at most 5 s. There is no body.',
+  needs: [needs],
   parameters: DELETE,
   answers: {
     200: {
@@ -229,6 +236,7 @@ export const STORAGES = family({
   about:
     'Its root must lie at or below one that the configuration names (403); below one that is not managed, it is not managed whatever it says.',
   refusals: ['forbidden', 'duplicate'],
+  needs: 'admin',
 });
 
 export const plainRoutes = (base: string, one: string, many: string, dataOf?: string): Route[] =>

@@ -1,3 +1,4 @@
+import type { Right } from './keys.js';
 import type { HeaderName, Kind, ParameterName } from './openapi.parameters.js';
 import type { SchemaName } from './openapi.schemas.js';
 import type { ProblemCode } from './problem.js';
@@ -14,6 +15,8 @@ export interface Route {
   readonly tag: keyof typeof TAGS;
   readonly summary: string;
   readonly description?: string;
+  /** The rights that it may take. Left out: `read` to GET, `write` for the others. */
+  readonly needs?: readonly Right[];
   readonly parameters?: readonly ParameterName[];
   /** A list: paging, and the filters of these fields. */
   readonly list?: 'paged' | Kind;

@@ -14,6 +14,7 @@ const EVERY_RECORD: readonly Route[] = [
     summary: 'Take a record out of the trash',
     description:
       'It gets back the visibility that it had before, 1 or 0. One that is not in the trash is left as it is.',
+    needs: ['write', 'admin'],
     parameters: COMMAND,
     body: { required: false, content: { [JSON_ONLY]: 'Nothing' } },
     answers: { 200: { description: '`restored` or `unchanged`.', schema: 'Written', headers: COMMANDED } },
@@ -27,6 +28,7 @@ const EVERY_RECORD: readonly Route[] = [
     summary: 'Hold a record against purging',
     description:
       'A held record can be trashed and restored, but nobody can purge it, nor can retention: 409 `on-hold`.',
+    needs: ['write', 'admin'],
     parameters: COMMAND,
     body: { required: false, content: { [JSON_ONLY]: 'Hold' }, example: { reason: 'Audit of 2026' } },
     answers: { 200: { description: '`held` or `unchanged`.', schema: 'Written', headers: COMMANDED } },
@@ -38,6 +40,7 @@ const EVERY_RECORD: readonly Route[] = [
     id: 'releaseRecord',
     tag: 'Every record',
     summary: 'Release the hold on a record',
+    needs: ['purge', 'admin'],
     parameters: COMMAND,
     answers: { 200: { description: '`released` or `unchanged`.', schema: 'Written', headers: COMMANDED } },
     problems: [...CHANGE, 'malformed'],
@@ -118,6 +121,7 @@ const TRASH: readonly Route[] = [
     summary: 'Empty the trash',
     description:
       'Purges what is in the trash now and meets the criteria. What is held, referenced or restored meanwhile is skipped. There is no body.',
+    needs: ['purge'],
     parameters: ['idempotencyKey', 'actor', 'reason', 'permanently', 'olderThan', 'trashRegistry', 'dryRun'],
     answers: {
       200: { description: 'With `dryRun=true`: what would go.', schema: 'TrashPreview' },
@@ -159,6 +163,7 @@ const PURGES: readonly Route[] = [
     tag: 'Purges',
     summary: 'Try a failed or parked purge again',
     description: 'Now; or, with `{"storage": "keep"}`, ends it and lets the object lie.',
+    needs: ['purge'],
     parameters: [...COMMAND, 'prefer'],
     body: { required: false, content: { [JSON_ONLY]: 'Retry' }, example: { storage: 'keep' } },
     answers: {
@@ -202,6 +207,7 @@ const SERVICE: readonly Route[] = [
     id: 'getLiveness',
     tag: 'Service',
     summary: 'Whether the process runs',
+    needs: [],
     answers: { 200: { description: 'It does.', schema: 'Live' } },
   },
   {
@@ -210,6 +216,7 @@ const SERVICE: readonly Route[] = [
     id: 'getReadiness',
     tag: 'Service',
     summary: 'Whether the service can do its work',
+    needs: [],
     answers: {
       200: { description: 'It can.', schema: 'Ready', headers: ['Cache-Control'] },
       503: { description: 'It cannot; what is not ready is named.', schema: 'Ready', headers: ['Cache-Control'] },
@@ -221,6 +228,7 @@ const SERVICE: readonly Route[] = [
     id: 'getDocument',
     tag: 'Service',
     summary: 'This document',
+    needs: [],
     answers: { 200: { description: 'OpenAPI 3.1.', schema: 'Json' } },
   },
 ];

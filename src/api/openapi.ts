@@ -3,6 +3,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
 import { z } from 'zod';
 import { BUILT_IN_PLAIN, TRASHABLE } from '../events/vocabulary.js';
+import { ACCESS_WORDS, secured, SECURITY_SCHEMES, securityOf } from './openapi.access.js';
 import {
   filtersOf,
   headerRef,
@@ -21,9 +22,12 @@ import { PROBLEMS, type ProblemCode } from './problem.js';
 
 type Configured = Readonly<Record<string, { readonly schema?: Schema | undefined }>>;
 
-/** Serves the OpenAPI document at `/openapi.json` and its UI at `/docs`. It is written when it is first asked for. */
-export const installOpenApi = (app: NestFastifyApplication, registries: Configured): void => {
-  SwaggerModule.setup('docs', app, () => openApiDocument(registries), {
+/**
+ * Serves the OpenAPI document at `/openapi.json` and its UI at `/docs`. It is written when it is first asked for.
+ * @param hasKeys whether callers need an API key
+ */
+export const installOpenApi = (app: NestFastifyApplication, registries: Configured, hasKeys: boolean): void => {
+  SwaggerModule.setup('docs', app, () => openApiDocument(registries, hasKeys), {
     jsonDocumentUrl: 'openapi.json',
     raw: ['json'],
     customSiteTitle: 'Lethe: the HTTP API',
@@ -37,18 +41,27 @@ export const installOpenApi = (app: NestFastifyApplication, registries: Configur
   });
 };
 
-/** @param registries as the configuration names them */
-export const openApiDocument = (registries: Configured): OpenAPIObject => {
+/**
+ * @param registries as the configuration names them
+ * @param hasKeys whether callers need an API key
+ */
+export const openApiDocument = (registries: Configured, hasKeys = false): OpenAPIObject => {
   const withSchema: Record<string, Schema> = {};
   for (const [name, { schema }] of Object.entries(registries)) if (schema !== undefined) withSchema[name] = schema;
-  const all = routes(Object.keys(withSchema));
+  const all = routes(Object.keys(withSchema)).map((route) => (hasKeys ? secured(route) : route));
   return documentSchema.parse({
     openapi: '3.1.0',
-    info: { title: 'Lethe', version: version(), license: { name: 'Apache-2.0' }, description: INTRODUCTION },
+    info: {
+      title: 'Lethe',
+      version: version(),
+      license: { name: 'Apache-2.0' },
+      description: hasKeys ? INTRODUCTION + ACCESS_WORDS : INTRODUCTION,
+    },
     servers: [{ url: '/' }],
     tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
-    paths: paths(all),
+    paths: paths(all, hasKeys),
     components: {
+      ...(hasKeys && { securitySchemes: SECURITY_SCHEMES }),
       schemas: schemas(withSchema),
       parameters: { ...parameters(), ...pathParameters([...BUILT_IN_PLAIN, ...Object.keys(registries)]) },
       headers: HEADERS,
@@ -87,17 +100,18 @@ ${Object.entries(PROBLEM_WORDS)
 
 \`HEAD\` works wherever \`GET\` does. A path's other methods are 405, with \`Allow\`.`.trim();
 
-const paths = (all: readonly Route[]): Record<string, Record<string, object>> => {
+const paths = (all: readonly Route[], hasKeys: boolean): Record<string, Record<string, object>> => {
   const found: Record<string, Record<string, object>> = {};
-  for (const route of all) found[route.path] = { ...found[route.path], [route.method]: operation(route) };
+  for (const route of all) found[route.path] = { ...found[route.path], [route.method]: operation(route, hasKeys) };
   return found;
 };
 
-const operation = (route: Route): object => ({
+const operation = (route: Route, hasKeys: boolean): object => ({
   operationId: route.id,
   tags: [route.tag],
   summary: route.summary,
   ...(route.description !== undefined && { description: route.description }),
+  ...(hasKeys && { security: securityOf(route) }),
   parameters: parametersOf(route).map(parameterRef),
   ...(route.body !== undefined && { requestBody: requestBody(route.body) }),
   responses: responses(route),
@@ -193,6 +207,7 @@ const statusOf = ([code]: readonly ProblemCode[]): number => (code === undefined
 const problemName = (codes: readonly ProblemCode[]): string => `${statusOf(codes)}.${codes.join('.')}`;
 
 const OF_STATUS: Readonly<Record<number, readonly HeaderName[]>> = {
+  401: ['WWW-Authenticate'],
   410: ['Cache-Control'],
   416: ['Content-Range'],
   503: ['Retry-After'],

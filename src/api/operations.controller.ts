@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { NotFound } from '../commands/refusals.js';
 import { GetOperation } from '../projections/queries.js';
 import type { SeenOperation } from '../projections/query.handlers.js';
+import { Needs } from './access.js';
 import type { OperationAnswer } from './answers.js';
 import { Listing } from './listing.js';
 import { PAGING, paged } from './query-language.js';
@@ -18,6 +19,7 @@ export class OperationsController {
   ) {}
 
   @Get()
+  @Needs('read')
   async list(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply) {
     const query = queryOf(request);
     onlyParameters(
@@ -41,6 +43,7 @@ export class OperationsController {
   }
 
   @Get(':id')
+  @Needs('read')
   async one(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<OperationAnswer> {
     onlyParameters(queryOf(request), []);
     const id = pathParameter(request, 'id');

@@ -3,9 +3,12 @@ import type { Storage } from '../commands/storages.js';
 import type { Progress } from '../projections/progress.js';
 import type { Clock, Ids, Log } from '../ports.js';
 import type { ObjectStore } from '../storage/object-store/port.js';
+import type { ApiKey } from './keys.js';
 
 /** What the HTTP layer itself needs beside the two buses. */
 export interface ApiPorts {
+  /** Those who may call; empty: whoever is on this machine. */
+  readonly keys: readonly ApiKey[];
   readonly registries: Registries;
   readonly progress: Progress;
   readonly clock: Clock;

@@ -6,6 +6,7 @@ import { Invalid, NotFound } from '../commands/refusals.js';
 import { uidSchema, type Ref } from '../events/vocabulary.js';
 import { AwaitPurge } from '../projections/queries.js';
 import type { Condition, PurgeRow } from '../storage/read-model/port.js';
+import { Needs } from './access.js';
 import type { CommandAnswer, List, PurgeAnswer } from './answers.js';
 import { Commanding } from './commanding.js';
 import { Listing } from './listing.js';
@@ -27,6 +28,7 @@ export class PurgesController {
   ) {}
 
   @Get()
+  @Needs('read')
   async list(
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -47,6 +49,7 @@ export class PurgesController {
   }
 
   @Get(':registry/:uid')
+  @Needs('read')
   async one(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<PurgeAnswer> {
     onlyParameters(queryOf(request), []);
     const ref = this.refOf(request);
@@ -57,6 +60,7 @@ export class PurgesController {
   }
 
   @Post(':registry/:uid/retry')
+  @Needs('purge')
   async retry(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<CommandAnswer> {
     const query = queryOf(request);
     onlyParameters(query, ['reason']);

@@ -18,6 +18,7 @@ import { uidOf } from '../events/ids.js';
 import { isTrashable, uidSchema, type Json, type Ref } from '../events/vocabulary.js';
 import { CountVisible, GetRecord } from '../projections/queries.js';
 import type { CatalogueRow, HistoryRow, PurgeRow } from '../storage/read-model/port.js';
+import { changing, deleting, Needs } from './access.js';
 import type { CommandAnswer, HistoryAnswer, List, RecordAnswer } from './answers.js';
 import { Commanding, gone } from './commanding.js';
 import { Listing } from './listing.js';
@@ -54,6 +55,7 @@ export class RecordsController {
   ) {}
 
   @Get()
+  @Needs('read')
   async registries(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply) {
     onlyParameters(queryOf(request), []);
     const { registries, progress } = this.ports;
@@ -69,6 +71,7 @@ export class RecordsController {
   }
 
   @Get(':registry')
+  @Needs('read')
   async list(
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -81,6 +84,7 @@ export class RecordsController {
   }
 
   @Post(':registry')
+  @Needs(changing('write'))
   async register(
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -98,6 +102,7 @@ export class RecordsController {
   }
 
   @Get(':registry/:uid')
+  @Needs('read')
   async one(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<RecordAnswer> {
     const ref = this.refOf(request);
     onlyParameters(queryOf(request), []);
@@ -116,6 +121,7 @@ export class RecordsController {
   }
 
   @Patch(':registry/:uid')
+  @Needs(changing('write'))
   async update(
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -129,6 +135,7 @@ export class RecordsController {
   }
 
   @Delete(':registry/:uid')
+  @Needs(deleting)
   async remove(
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -163,6 +170,7 @@ export class RecordsController {
   }
 
   @Post(':registry/:uid/restore')
+  @Needs(changing('write'))
   async restore(
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -176,6 +184,7 @@ export class RecordsController {
   }
 
   @Put(':registry/:uid/hold')
+  @Needs(changing('write'))
   async hold(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<CommandAnswer> {
     const ref = this.refOf(request);
     const query = queryOf(request);
@@ -186,6 +195,7 @@ export class RecordsController {
   }
 
   @Delete(':registry/:uid/hold')
+  @Needs(changing('purge'))
   async release(
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -198,6 +208,7 @@ export class RecordsController {
   }
 
   @Get(':registry/:uid/history')
+  @Needs('read')
   async history(
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,

@@ -5,6 +5,7 @@ import type { Envelope } from '../commands/commands.js';
 import { Invalid, type Fault } from '../commands/refusals.js';
 import { commandIdOf, sha256 } from '../events/ids.js';
 import type { Ids } from '../ports.js';
+import type { ApiKey } from './keys.js';
 
 /*
  * What a request says, read at the edge: every header, query parameter and body passes through here once, and is then a type.
@@ -13,6 +14,8 @@ import type { Ids } from '../ports.js';
 declare module 'fastify' {
   interface FastifyRequest {
     correlationId: string;
+    /** The key that was sent; null where nobody needs one. */
+    caller: ApiKey | null;
   }
 }
 
@@ -115,8 +118,9 @@ export const envelopeOf = (
   };
 };
 
-/** Without keys for callers the actor is who they say they are. */
-const actorOf = (request: FastifyRequest): string => header(request, 'x-actor') ?? 'anonymous';
+/** Who was let in by a key; without keys for callers the actor is who they say they are. */
+const actorOf = (request: FastifyRequest): string =>
+  request.caller?.subject ?? header(request, 'x-actor') ?? 'anonymous';
 
 /** One header, printable ASCII, 1 to 255 characters; null where it is absent. */
 export const header = (request: FastifyRequest, name: string): string | null => {

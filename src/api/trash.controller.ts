@@ -7,6 +7,7 @@ import { isTrashable, TRASHABLE, type Json } from '../events/vocabulary.js';
 import { GetOperation, TrashTotals } from '../projections/queries.js';
 import { inTrash, type SeenOperation } from '../projections/query.handlers.js';
 import type { Condition } from '../storage/read-model/port.js';
+import { Needs } from './access.js';
 import type { OperationAnswer } from './answers.js';
 import { durationMs } from './duration.js';
 import { Listing } from './listing.js';
@@ -26,6 +27,7 @@ export class TrashController {
   ) {}
 
   @Get()
+  @Needs('read')
   async list(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply) {
     const query = queryOf(request);
     onlyParameters(query, ['registry', ...PAGING.filter((name) => name !== 'sort')]);
@@ -46,6 +48,7 @@ export class TrashController {
   }
 
   @Delete()
+  @Needs('purge')
   async empty(
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,

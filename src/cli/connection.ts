@@ -82,19 +82,27 @@ const urlOf = ({ url: typed, data }: Target): string | null => {
 const fromEnvironment = (name: string): string | undefined =>
   process.env[name] === '' ? undefined : process.env[name];
 
+/** From the environment alone: what is typed as an argument stands in the list of processes for all to see. */
+const apiKey = (): string | undefined => {
+  const key = fromEnvironment('LETHE_API_KEY');
+  if (key === undefined || /^[\x21-\x7e]+$/.test(key)) return key;
+  throw new CliError('LETHE_API_KEY takes a key as it was made, without spaces or line breaks', WRONG_USAGE);
+};
+
 const inUse = (data: string, holder: { readonly pid: number | null } | null): string =>
   `the data folder ${data} is in use by ${holder?.pid == null ? 'another process' : `process ${holder.pid}`}`;
 
 const remote = (url: string, data: string | null, { through }: Connecting): Connection => ({
-  client: new Client({ url, headers: { 'X-Actor': actor() }, fetch: through(platformFetch) }),
+  client: new Client({ url, apiKey: apiKey(), headers: { 'X-Actor': actor() }, fetch: through(platformFetch) }),
   data,
   close: () => Promise.resolve(),
 });
 
-/** The service itself, in this process, without a port. */
+/** The service itself, in this process, without a port and without keys: whoever may open the folder needs nobody's leave. */
 const embedded = async (data: string, { signal, through }: Connecting): Promise<Connection> => {
   const [{ openService }, { readConfig }] = await Promise.all([import('../service.js'), import('../config.js')]);
-  const service = await openService(readConfig({ LETHE_LOG_LEVEL: 'error', ...process.env, LETHE_DATA: data }));
+  const config = readConfig({ LETHE_LOG_LEVEL: 'error', ...process.env, LETHE_DATA: data });
+  const service = await openService({ ...config, apiKeys: [] });
   const inProcess: Fetch = (request) => unlessAborted(service.fetch(hearing(request, signal)), signal);
   return {
     client: new Client({ url: 'http://localhost', headers: { 'X-Actor': actor() }, fetch: through(inProcess) }),

@@ -46,7 +46,7 @@ const version = (): string => {
 const program = new Command('lethe')
   .description('A registry for data files: trash first, purge on purpose, and a log that remembers.')
   .version(version())
-  .option('--url <url>', 'the service to speak to (LETHE_URL)')
+  .option('--url <url>', 'the service to speak to (LETHE_URL; LETHE_API_KEY where it asks for a key)')
   .option('--data <folder>', 'the data folder to open where no service is named (LETHE_DATA, default ./lethe-data)')
   .option('--json', "print the HTTP bodies, a refusal's too, and lists as one array")
   .configureHelp({ showGlobalOptions: true })

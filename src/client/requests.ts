@@ -21,7 +21,9 @@ interface RequestOptions extends Aborting {
 export interface ClientOptions {
   /** Where the service answers, such as http://127.0.0.1:4270. */
   readonly url: string;
-  /** Sent with every request: `X-Actor`, `Authorization`. */
+  /** Where the service asks for one. It is sent to this URL alone. */
+  readonly apiKey?: string | undefined;
+  /** Sent with every request, such as `X-Actor`. */
   readonly headers?: Readonly<Record<string, string>>;
   /** How requests are sent; the platform's `fetch` by default. */
   readonly fetch?: Fetch;
@@ -34,11 +36,14 @@ export interface ClientOptions {
 export class Requests {
   private readonly base: URL;
   private readonly fetch: Fetch;
+  private readonly headers: Readonly<Record<string, string>>;
   private position = 0n;
 
-  constructor(private readonly options: ClientOptions) {
+  /** @throws TypeError for an API key that no header can carry */
+  constructor(options: ClientOptions) {
     this.base = new URL(options.url.endsWith('/') ? options.url : `${options.url}/`);
     this.fetch = options.fetch ?? platformFetch;
+    this.headers = { ...options.headers, ...(options.apiKey !== undefined && authorization(options.apiKey)) };
   }
 
   /** Any request of the API, below 400; its body is the caller's to read. */
@@ -49,7 +54,7 @@ export class Requests {
   ): Promise<Response> {
     const url = new URL(path, this.base);
     url.search = searchOf(query ?? {});
-    const sent = new Headers({ ...this.options.headers, ...headers });
+    const sent = new Headers({ ...this.headers, ...headers });
     if (method !== 'GET') sent.set('Idempotency-Key', crypto.randomUUID());
     if (body !== undefined && !(body instanceof FormData)) sent.set('Content-Type', 'application/json');
     const payload = body === undefined || body instanceof FormData ? (body ?? null) : JSON.stringify(body);
@@ -99,6 +104,15 @@ export class Requests {
     if (seen > this.position) this.position = seen;
   }
 }
+
+/** Checked here: `Headers` would quote the key in its error. */
+const authorization = (apiKey: string): { readonly Authorization: string } => {
+  if (!/^[\x21-\x7e]+$/.test(apiKey))
+    throw new TypeError(
+      'The API key is empty, or has spaces, line breaks or other characters that no header can carry.',
+    );
+  return { Authorization: `Bearer ${apiKey}` };
+};
 
 const searchOf = (query: Query): string => {
   if (query instanceof URLSearchParams) return query.toString();
