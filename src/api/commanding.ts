@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { ConfirmationRequired, Purged, Referenced, type Refusal } from '../commands/refusals.js';
+import { ConfirmationRequired, Purged, Referenced } from '../commands/refusals.js';
 import type { Result, Warning } from '../commands/result.js';
 import type { StorageWish } from '../events/events.js';
 import type { RecordState } from '../events/record.js';
@@ -54,11 +54,13 @@ export class Commanding {
     result: Result,
     defaultWaitMs: number,
   ): Promise<CommandAnswer> {
-    const { registry, uid } = result.record;
+    const { registry, uid, position } = result.record;
     headers(reply, result);
     const waitMs = preferredWait(request) ?? defaultWaitMs;
     if (preferredWait(request) !== null) reply.header('Preference-Applied', `wait=${waitMs / 1_000}`);
-    const row = await this.queries.execute<AwaitPurge, PurgeRow | null>(new AwaitPurge({ registry, uid }, waitMs));
+    const row = await this.queries.execute<AwaitPurge, PurgeRow | null>(
+      new AwaitPurge({ registry, uid }, waitMs, position),
+    );
     if (row === null) throw new Problem('internal', 'The purge is not in the read model.');
     const receipt = receiptWire(row);
     const warnings: Warning[] = [...result.warnings];
@@ -72,9 +74,9 @@ export class Commanding {
     return { outcome: 'purging', record: null, purge: purgeWire(row), warnings: warningsWire(warnings) };
   }
 
-  async withTombstone(error: Refusal, ref: Ref): Promise<Problem> {
+  async withTombstone(error: Purged, ref: Ref): Promise<Problem> {
     const found = await this.queries.execute<GetRecord, { row: CatalogueRow; purge: PurgeRow | null } | null>(
-      new GetRecord(ref),
+      new GetRecord(ref, error.record.position),
     );
     const problem = asProblem(error);
     if (found === null || found.row.live) return problem;
@@ -87,7 +89,9 @@ export class Commanding {
 
   private async isLatest(record: RecordState): Promise<boolean> {
     if (record.fields.kind === 'plain') return true;
-    return this.queries.execute<IsLatest, boolean>(new IsLatest(record, record.fields.initialVersion !== null));
+    return this.queries.execute<IsLatest, boolean>(
+      new IsLatest(record, record.position, record.fields.initialVersion !== null),
+    );
   }
 }
 

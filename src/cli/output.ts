@@ -1,3 +1,4 @@
+import { styleText } from 'node:util';
 import type Table from 'cli-table3';
 import type { Warning } from '../client/answers.js';
 import { LetheError } from '../client/errors.js';
@@ -109,13 +110,13 @@ const cut = (text: string): string => (text.length > WIDEST ? `${text.slice(0, W
 const tableOf = async (head: Row | null, rows: readonly Row[]): Promise<string> => {
   const { default: Cells } = await import('cli-table3');
   const style: Table.TableInstanceOptions['style'] = {
-    head: hasColours() ? ['bold'] : [],
+    head: [],
     border: [],
     'padding-left': 0,
     'padding-right': 1,
     compact: true,
   };
-  const options = head === null ? { style, chars: NO_LINES } : { style, chars: NO_LINES, head: [...head] };
+  const options = head === null ? { style, chars: NO_LINES } : { style, chars: NO_LINES, head: head.map(bold) };
   const table = new Cells(options);
   for (const row of rows) table.push(head === null ? [...row] : row.map(cut));
   return `${table.toString()}\n`;
@@ -141,4 +142,6 @@ const NO_LINES = Object.fromEntries(
   ].map((name) => [name, name === 'middle' ? ' ' : '']),
 );
 
+/** Whether a terminal shows it is asked here alone: what the table's own library thinks of it depends on where it runs. */
+const bold = (text: string): string => (hasColours() ? styleText('bold', text, { validateStream: false }) : text);
 const hasColours = (): boolean => (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb';

@@ -2,9 +2,12 @@ import type { StorageWish } from '../events/events.js';
 import type { Ref } from '../events/vocabulary.js';
 import type { Collection, Condition, Find } from '../storage/read-model/port.js';
 
-/** One record's row, and its purge's if it has one. */
+/** One record's row, and its purge's if it has one, once the model has reached a position that the caller knows of. */
 export class GetRecord {
-  constructor(readonly ref: Ref) {}
+  constructor(
+    readonly ref: Ref,
+    readonly position = 0,
+  ) {}
 }
 
 /** Rows of one collection; `count` asks for the number of all that match as well. */
@@ -33,6 +36,8 @@ export class AwaitPurge {
   constructor(
     readonly ref: Ref,
     readonly waitMs: number,
+    /** Of the request, where the caller knows it: another process, or this one a moment ago, may have appended it. */
+    readonly position = 0,
   ) {}
 }
 
@@ -48,6 +53,8 @@ export class CountVisible {}
 export class IsLatest {
   constructor(
     readonly ref: Ref,
+    /** Where the caller saw it. */
+    readonly position: number,
     /** It names an initial version. */
     readonly inLine: boolean,
   ) {}

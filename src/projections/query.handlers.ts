@@ -43,8 +43,8 @@ export interface Listed<R> {
 class GetRecordHandler implements IQueryHandler<GetRecord, { row: CatalogueRow; purge: PurgeRow | null } | null> {
   constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
 
-  async execute({ ref }: GetRecord) {
-    await this.ports.progress.reach();
+  async execute({ ref, position }: GetRecord) {
+    await this.ports.progress.reach(BigInt(position));
     const key = keyOf(ref);
     const [row] = await this.ports.model.get('catalogue', [key]);
     if (row === undefined) return null;
@@ -58,11 +58,11 @@ class GetRecordHandler implements IQueryHandler<GetRecord, { row: CatalogueRow; 
 class IsLatestHandler implements IQueryHandler<IsLatest, boolean> {
   constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
 
-  async execute({ ref, inLine }: IsLatest) {
+  async execute({ ref, position, inLine }: IsLatest) {
     const { model, progress } = this.ports;
     const [known] = await model.get('catalogue', [keyOf(ref)]);
     if (!inLine && known?.startsLine !== true) return true;
-    await progress.reach();
+    await progress.reach(BigInt(position));
     const [row] = await model.get('catalogue', [keyOf(ref)]);
     return row?.isLatest ?? true;
   }
@@ -134,9 +134,9 @@ class PreviewPurgeHandler implements IQueryHandler<PreviewPurge, Previewed | nul
 class AwaitPurgeHandler implements IQueryHandler<AwaitPurge, PurgeRow | null> {
   constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
 
-  async execute({ ref, waitMs }: AwaitPurge) {
+  async execute({ ref, waitMs, position }: AwaitPurge) {
     const { model, progress, clock } = this.ports;
-    await progress.reach();
+    await progress.reach(BigInt(position));
     const timer = new AbortController();
     let late = false;
     const bound = clock.sleep(waitMs, timer.signal).then(
