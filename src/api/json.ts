@@ -2,7 +2,7 @@ import { Invalid, type Fault } from '../commands/refusals.js';
 import { Problem } from './problem.js';
 
 /** How deep a body's fields may go. MongoDB ends at 100 levels, and whoever folds an event years later must not run out of stack. */
-export const MAX_DEPTH = 64;
+const MAX_DEPTH = 64;
 /** The most faults that one answer names. */
 const NAMED = 20;
 

@@ -20,7 +20,7 @@ export class Uploads {
 
   async receive(request: FastifyRequest, reply: FastifyReply, bare: Envelope): Promise<CommandAnswer> {
     const parts = request.parts({
-      limits: { files: 1, fields: 1, fieldSize: 256 * 1024, fileSize: Number.MAX_SAFE_INTEGER },
+      limits: { files: 1, fields: 2, fieldSize: 256 * 1024, fileSize: Number.MAX_SAFE_INTEGER },
     });
     try {
       const first = await parts.next();
@@ -94,8 +94,9 @@ const brokenOff = (error: unknown): Problem | null => {
   }
   if (code === 'FST_INVALID_JSON_FIELD_ERROR')
     return new Problem('malformed', 'The part metadata is not JSON, or larger than 256 KiB.');
-  const broken =
-    /unexpected end of (multipart|form)|premature close|multipart: boundary|malformed part|part terminated early/i;
+  if (/multipart: boundary/i.test(error.message))
+    return new Problem('malformed', 'The Content-Type names no boundary: leave it to your HTTP client to write.');
+  const broken = /unexpected end of (multipart|form)|premature close|malformed part|part terminated early/i;
   return broken.test(error.message) || code === 'ECONNRESET'
     ? new Problem('malformed', 'The upload ends in the middle; nothing of it was kept.')
     : null;

@@ -28,7 +28,7 @@ export const filesBelow = async (folder: string): Promise<string[]> => {
 };
 
 /** The log's head: every list says it, where nothing else is going on. */
-export const headOf = async (service: RunningService): Promise<string> => {
+const headOf = async (service: RunningService): Promise<string> => {
   const answer = await service.request('GET', '/v1/users?limit=1');
   expect(answer.status, JSON.stringify(answer.body)).toBe(200);
   return answer.headers.get('x-position') ?? '';
