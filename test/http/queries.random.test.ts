@@ -228,7 +228,7 @@ it('any question gets what a plain filter over all records gives, in its order, 
     expect(new Set(totals), addressOf(question)).toEqual(new Set([expected.length]));
     if (expected.length > 0) found += 1;
   });
-  await fc.assert(property, { numRuns: 400, seed: 7 });
+  await fc.assert(property, { numRuns: 250, seed: 7 });
   // Questions that nothing meets would prove little.
-  expect(found).toBeGreaterThan(100);
+  expect(found).toBeGreaterThan(60);
 }, 60_000);
