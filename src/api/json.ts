@@ -7,14 +7,20 @@ const MAX_DEPTH = 64;
 const NAMED = 20;
 
 /**
- * JSON as a request brings it. What no schema says of `data` is looked at here, and without recursion: schemas themselves fail on what is
- * nested too deep.
+ * JSON as a request brings it.
  *
  * @param what is read, for the sentence
- * @throws Problem `malformed` for what is no JSON, or has names that reach into prototypes; Invalid for values that no store keeps as they are
+ * @throws Problem `malformed` for what is no JSON; and as `checkedJson`
  */
-export const readJson = (text: string, what: string): unknown => {
-  const value = parsed(text, what);
+export const readJson = (text: string, what: string): unknown => checkedJson(parsed(text, what), what);
+
+/**
+ * A value that came as JSON. What no schema says of `data` is looked at here, and without recursion: schemas themselves fail on what is
+ * nested too deep.
+ *
+ * @throws Problem `malformed` for names that reach into prototypes; Invalid for values that no store keeps as they are
+ */
+export const checkedJson = (value: unknown, what: string): unknown => {
   const faults: Fault[] = [];
   const open: Place[] = [{ value, path: '', depth: 0 }];
   for (let place = open.pop(); place !== undefined && faults.length < NAMED; place = open.pop()) {

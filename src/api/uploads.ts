@@ -8,7 +8,7 @@ import { Invalid } from '../commands/refusals.js';
 import { sha256, uidOf } from '../events/ids.js';
 import type { CommandAnswer } from './answers.js';
 import { Commanding } from './commanding.js';
-import { readJson } from './json.js';
+import { checkedJson, readJson } from './json.js';
 import { Problem } from './problem.js';
 import { parseBody } from './request.js';
 import { uploadSchema } from './schemas.js';
@@ -57,12 +57,14 @@ export class Uploads {
 
 const filenameOf = ({ filename }: MultipartFile): string | null => (filename === '' ? null : filename);
 
+const METADATA = 'The part metadata';
+
 const metadataOf = (value: unknown): unknown => {
-  // A part that says it is application/json comes parsed already, and is read as any other.
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  // A part that says it is application/json comes parsed already.
+  if (typeof value !== 'string') return checkedJson(value, METADATA);
   // The parser decodes as well as it can: this is what other bytes become.
-  if (text.includes('\ufffd')) throw new Problem('malformed', 'The part metadata is not in UTF-8, as JSON has to be.');
-  return readJson(text, 'The part metadata');
+  if (value.includes('\ufffd')) throw new Problem('malformed', `${METADATA} is not in UTF-8, as JSON has to be.`);
+  return readJson(value, METADATA);
 };
 
 /** The bytes of the part content, which end well only where the body does: with its last boundary, and no further part. */

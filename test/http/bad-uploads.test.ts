@@ -147,6 +147,17 @@ describe('a multipart body whose parts are not those two: 422 invalid', () => {
       whole(field('metadata', `{"a": ${'['.repeat(9_999)}${']'.repeat(9_999)}}`), bytes('content', 'x')),
       '/a…',
     ],
+    [
+      'metadata that says it is JSON, nested deep',
+      whole(
+        part(
+          ['Content-Disposition: form-data; name="metadata"', 'Content-Type: application/json'],
+          `{"a": ${'['.repeat(99_999)}${']'.repeat(99_999)}}`,
+        ),
+        bytes('content', 'x'),
+      ),
+      '/a…',
+    ],
     ['metadata with half a surrogate', whole(field('metadata', '{"key": "\\ud800"}'), bytes('content', 'x')), '/key'],
   ];
 
