@@ -15,6 +15,7 @@ const isRoot = process.getuid?.() === 0;
 /** What not every machine or user can do, by the name that stands in `[needs …]`. */
 const MACHINE = {
   'ordinary-user': () => !isRoot,
+  proc: () => existsSync('/proc/self/status'),
   mount: () =>
     spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt'], { stdio: 'ignore' }).status === 0,
 };

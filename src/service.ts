@@ -10,6 +10,7 @@ import { lockDataFolder, openEventStore, openObjectStores, openReadModel } from 
 import { BODY_LIMIT, EdgeAdapter, installEdge } from './api/edge.js';
 import { installOpenApi } from './api/openapi.js';
 import type { ApiPorts } from './api/ports.js';
+import { refusingUnread } from './api/unread.js';
 import { AppModule } from './app.module.js';
 import type { Journal } from './commands/execute.js';
 import { ensureInstance, Ownership } from './commands/ownership.js';
@@ -131,6 +132,9 @@ const open = async (config: Config, log: Log, opened: Closers): Promise<Service>
   };
 
   const adapter = new EdgeAdapter({
+    ...refusingUnread(systemIds),
+    // The edge asks for it, and answers as everywhere.
+    http: { requireHostHeader: false },
     bodyLimit: BODY_LIMIT,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 500 },

@@ -1,8 +1,11 @@
+import { isUtf8 } from 'node:buffer';
 import multipart from '@fastify/multipart';
 import { Catch, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { RESERVED_NAMES } from '../events/vocabulary.js';
 import { callerOf, demandNeeds, permit } from './access.js';
+import { readJson } from './json.js';
 import type { ApiPorts } from './ports.js';
 import { asProblem, Problem, PROBLEMS, problemBody } from './problem.js';
 import { header, minPosition } from './request.js';
@@ -27,6 +30,8 @@ export const installEdge = async (server: FastifyInstance, ports: ApiPorts): Pro
     request.correlationId = ports.ids.uuid();
     request.correlationId = header(request, 'x-correlation-id') ?? request.correlationId;
     reply.header('X-Correlation-Id', request.correlationId);
+    if (request.headers.host === undefined && request.raw.httpVersion !== '1.0')
+      throw new Problem('malformed', 'The request names no Host, as HTTP/1.1 has to.');
     refuseStrangers(request, ports.keys.length > 0);
     request.caller = callerOf(request, ports.keys);
     if (request.method === 'DELETE' && hasBody(request))
@@ -68,6 +73,7 @@ export const installEdge = async (server: FastifyInstance, ports: ApiPorts): Pro
     void reply
       .code(status)
       .headers(problem.headers)
+      .header('X-Correlation-Id', request.correlationId)
       .header('Content-Type', 'application/problem+json')
       .send(JSON.stringify(problemBody(problem, request.correlationId)));
   };
@@ -122,16 +128,17 @@ export class EdgeAdapter extends FastifyAdapter {
   }
 }
 
-/** JSON, and for PATCH its merge patch; an absent body is left absent. Names that would reach into prototypes are refused. */
+/** JSON in UTF-8, and for PATCH its merge patch; an absent body is left absent. */
 const takeJson = (server: FastifyInstance): void => {
-  const parse = server.getDefaultJsonParser('error', 'error');
   server.removeAllContentTypeParsers();
   server.addContentTypeParser(
     ['application/json', 'application/merge-patch+json'],
-    { parseAs: 'string' },
-    (request, body, done) => {
-      if (body.length === 0) done(null, undefined);
-      else void parse(request, typeof body === 'string' ? body : body.toString('utf8'), done);
+    { parseAs: 'buffer' },
+    async (_request: FastifyRequest, body: Buffer) => {
+      if (body.length === 0) return undefined;
+      // Decoded all the same, other bytes would become replacement characters, for good.
+      if (!isUtf8(body)) throw new Problem('malformed', 'The body is not in UTF-8, as JSON has to be.');
+      return readJson(body.toString('utf8'), 'The body');
     },
   );
 };
@@ -141,11 +148,16 @@ interface Route {
   readonly pattern: RegExp;
 }
 
+/** What the routes themselves are named is no registry. */
+const REGISTRY = `(?!(?:${[...RESERVED_NAMES].join('|')})(?:/|$))[^/]+`;
+
 const collectRoutes = (server: FastifyInstance): Route[] => {
   const routes: Route[] = [];
   server.addHook('onRoute', ({ method, url }) => {
     if (url.includes('*')) return;
-    const pattern = new RegExp(`^${url.replaceAll('.', '\\.').replace(/:[A-Za-z]+/g, '[^/]+')}$`);
+    const pattern = new RegExp(
+      `^${url.replaceAll('.', '\\.').replace(/:[A-Za-z]+/g, (name) => (name === ':registry' ? REGISTRY : '[^/]+'))}$`,
+    );
     for (const one of Array.isArray(method) ? method : [method]) routes.push({ method: one, pattern });
   });
   return routes;

@@ -45,7 +45,8 @@ export class FilesController {
     const etag = path === fields.path && isAsRegistered(fields, whole.etag) ? `"${fields.hash}"` : `"${whole.etag}"`;
     reply.header('ETag', etag).header('Accept-Ranges', 'bytes').header('Cache-Control', 'no-cache');
     if (matchesEtag(request.headers['if-none-match'], etag)) {
-      await reply.code(304).send();
+      // A stream for HEAD, here too: without one the server would say that the content is empty.
+      await reply.code(304).send(request.method === 'HEAD' ? Readable.from([]) : undefined);
       return;
     }
     const range = rangeOf(request.headers['range'], request.headers['if-range'], etag, whole.size);

@@ -131,7 +131,9 @@ const fromFastify = (error: unknown): Problem | null => {
       'The body is larger than this route takes (256 KiB; bytes go as multipart/form-data).',
     );
   if (status === 415 || code === 'FST_INVALID_MULTIPART_CONTENT_TYPE') return unsupported();
-  if (status === 404) return new Problem('not-found', 'There is nothing at this address.');
+  // An id or a name of hundreds of characters is nobody's.
+  if (status === 404 || code === 'FST_ERR_MAX_PARAM_LENGTH')
+    return new Problem('not-found', 'There is nothing at this address.');
   if (status >= 400 && status < 500)
     return new Problem(
       'malformed',

@@ -25,7 +25,16 @@ import { Listing } from './listing.js';
 import { API_PORTS, type ApiPorts } from './ports.js';
 import { unsupported } from './problem.js';
 import { PAGING, paged, recordQuery } from './query-language.js';
-import { envelopeOf, flag, onlyParameters, parseBody, pathParameter, queryOf, storageWish } from './request.js';
+import {
+  envelopeOf,
+  flag,
+  neededBody,
+  onlyParameters,
+  parseBody,
+  pathParameter,
+  queryOf,
+  storageWish,
+} from './request.js';
 import {
   holdSchema,
   nothingSchema,
@@ -97,7 +106,7 @@ export class RecordsController {
       return this.uploads.receive(request, reply, envelopeOf(request, this.ports.ids, query));
     }
     if (request.headers['content-type'] === undefined && request.body === undefined) throw unsupported();
-    const { command, ref } = registering(registry, request.body, envelopeOf(request, this.ports.ids, query));
+    const { command, ref } = registering(registry, neededBody(request), envelopeOf(request, this.ports.ids, query));
     return this.commanding.answer(reply, await this.commanding.send(command, ref));
   }
 
@@ -129,7 +138,7 @@ export class RecordsController {
     const ref = this.refOf(request);
     const query = queryOf(request);
     onlyParameters(query, ['reason']);
-    const patch = patchOf(ref.registry, request.body);
+    const patch = patchOf(ref.registry, neededBody(request));
     const command = new UpdateRecord(ref, envelopeOf(request, this.ports.ids, query), patch);
     return this.commanding.answer(reply, await this.commanding.send(command, ref));
   }

@@ -5,7 +5,9 @@ import type { Envelope } from '../commands/commands.js';
 import { Invalid, type Fault } from '../commands/refusals.js';
 import { commandIdOf, sha256 } from '../events/ids.js';
 import type { Ids } from '../ports.js';
+import { pointerPart } from './json.js';
 import type { ApiKey } from './keys.js';
+import { Problem } from './problem.js';
 
 /*
  * What a request says, read at the edge: every header, query parameter and body passes through here once, and is then a type.
@@ -34,11 +36,17 @@ export const parseBody = <T>(schema: z.ZodType<T>, body: unknown): T => {
   throw new Invalid(faultsOf(parsed.error));
 };
 
+/** The body of a command that says nothing without one. */
+export const neededBody = ({ body }: FastifyRequest): unknown => {
+  if (body === undefined) throw new Problem('malformed', 'The body is empty. Send JSON, {} at the least.');
+  return body;
+};
+
 const faultsOf = (error: z.ZodError): Fault[] =>
   error.issues.flatMap((issue) => {
-    const at = issue.path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+    const at = issue.path.map((part) => `/${pointerPart(String(part))}`).join('');
     if (issue.code === 'unrecognized_keys')
-      return issue.keys.map((key) => ({ path: `${at}/${key}`, message: 'is not a field here' }));
+      return issue.keys.map((key) => ({ path: `${at}/${pointerPart(key)}`, message: 'is not a field here' }));
     return [{ path: at, message: lower(issue.message) }];
   });
 
@@ -143,7 +151,7 @@ const ifMatch = (request: FastifyRequest): number | null => {
 export const preferredWait = (request: FastifyRequest): number | null => {
   const value = request.headers['prefer'];
   const text = Array.isArray(value) ? value.join(',') : (value ?? '');
-  const seconds = /(?:^|[,;])\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])/i.exec(text)?.[1];
+  const seconds = /(?:^|[,;])\s*wait\s*=\s*"?(\d+)"?\s*(?:$|[,;])/i.exec(text)?.[1];
   return seconds === undefined ? null : Math.min(Number(seconds), 30) * 1_000;
 };
 

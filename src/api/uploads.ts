@@ -1,3 +1,4 @@
+import { pipeline, Transform, type Readable } from 'node:stream';
 import type { MultipartFile } from '@fastify/multipart';
 import { Inject, Injectable } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -7,6 +8,7 @@ import { Invalid } from '../commands/refusals.js';
 import { sha256, uidOf } from '../events/ids.js';
 import type { CommandAnswer } from './answers.js';
 import { Commanding } from './commanding.js';
+import { checkedJson, readJson } from './json.js';
 import { Problem } from './problem.js';
 import { parseBody } from './request.js';
 import { uploadSchema } from './schemas.js';
@@ -18,7 +20,7 @@ export class Uploads {
 
   async receive(request: FastifyRequest, reply: FastifyReply, bare: Envelope): Promise<CommandAnswer> {
     const parts = request.parts({
-      limits: { files: 1, fields: 1, fieldSize: 256 * 1024, fileSize: Number.MAX_SAFE_INTEGER },
+      limits: { files: 1, fields: 2, fieldSize: 256 * 1024, fileSize: Number.MAX_SAFE_INTEGER },
     });
     try {
       const first = await parts.next();
@@ -26,8 +28,7 @@ export class Uploads {
         throw new Invalid([{ path: '/metadata', message: 'must be the first part, as JSON' }]);
       }
       if (first.value.valueTruncated) throw new Problem('too-large', 'The part metadata is larger than 256 KiB.');
-      const said = parseJson(first.value.value);
-      const metadata = parseBody(uploadSchema, said);
+      const metadata = parseBody(uploadSchema, metadataOf(first.value.value));
       const second = await parts.next();
       if (second.done === true || second.value.type !== 'file' || second.value.fieldname !== 'content') {
         throw new Invalid([
@@ -36,7 +37,13 @@ export class Uploads {
       }
       const envelope = { ...bare, hash: sha256(JSON.stringify([bare.hash, metadata])) };
       const ref = { registry: 'files', uid: uidOf(envelope.commandId) };
-      const command = new UploadFile(ref, envelope, metadata, filenameOf(second.value), second.value.file);
+      const command = new UploadFile(
+        ref,
+        envelope,
+        metadata,
+        filenameOf(second.value),
+        alone(second.value.file, parts),
+      );
       const result = await this.commanding.send(command, ref);
       return await this.commanding.answer(reply, result);
     } catch (error) {
@@ -50,25 +57,48 @@ export class Uploads {
 
 const filenameOf = ({ filename }: MultipartFile): string | null => (filename === '' ? null : filename);
 
-const parseJson = (value: unknown): unknown => {
+const METADATA = 'The part metadata';
+
+const metadataOf = (value: unknown): unknown => {
   // A part that says it is application/json comes parsed already.
-  if (typeof value !== 'string') return value;
-  try {
-    return JSON.parse(value);
-  } catch {
-    throw new Problem('malformed', 'The part metadata is not JSON.');
-  }
+  if (typeof value !== 'string') return checkedJson(value, METADATA);
+  // The parser decodes as well as it can: this is what other bytes become.
+  if (value.includes('\ufffd')) throw new Problem('malformed', `${METADATA} is not in UTF-8, as JSON has to be.`);
+  return readJson(value, METADATA);
 };
+
+/** The bytes of the part content, which end well only where the body does: with its last boundary, and no further part. */
+const alone = (content: Readable, parts: AsyncIterator<unknown>): Readable => {
+  const tap = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      done(null, chunk);
+    },
+    flush(done) {
+      parts.next().then(
+        ({ done: isLast }) => done(isLast === true ? null : tooMany()),
+        (error: unknown) => done(error instanceof Error ? error : new Error(String(error))),
+      );
+    },
+  });
+  // Either of them ends with the other; whoever reads the tap hears why.
+  pipeline(content, tap, () => undefined);
+  return tap;
+};
+
+const tooMany = (): Problem => new Problem('malformed', 'The upload has more parts than metadata and content.');
 
 /** The parser's own errors: a body that ends too early, parts that nobody asked for. */
 const brokenOff = (error: unknown): Problem | null => {
   if (!(error instanceof Error)) return null;
   const code = 'code' in error ? error.code : null;
   if (code === 'FST_FILES_LIMIT' || code === 'FST_FIELDS_LIMIT' || code === 'FST_PARTS_LIMIT') {
-    return new Problem('malformed', 'The upload has more parts than metadata and content.');
+    return tooMany();
   }
-  const broken =
-    /unexpected end of (multipart|form)|premature close|multipart: boundary|malformed part|part terminated early/i;
+  if (code === 'FST_INVALID_JSON_FIELD_ERROR')
+    return new Problem('malformed', 'The part metadata is not JSON, or larger than 256 KiB.');
+  if (/multipart: boundary/i.test(error.message))
+    return new Problem('malformed', 'The Content-Type names no boundary: leave it to your HTTP client to write.');
+  const broken = /unexpected end of (multipart|form)|premature close|malformed part|part terminated early/i;
   return broken.test(error.message) || code === 'ECONNRESET'
     ? new Problem('malformed', 'The upload ends in the middle; nothing of it was kept.')
     : null;
