@@ -38,6 +38,11 @@ export class S3Body extends Readable {
   }
 
   override _read(): void {
+    // It may have broken off before anybody listened.
+    if (this.answer.destroyed && !this.answer.readableEnded) {
+      this.fail('broke off');
+      return;
+    }
     this.await();
     this.answer.resume();
   }

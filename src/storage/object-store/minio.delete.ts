@@ -1,5 +1,6 @@
 import { Unavailable } from '../errors.js';
-import { head, markOf, versionsOf, type Stated, type Version } from './minio.seen.js';
+import { refused } from './minio.errors.js';
+import { hasVersions, head, markOf, VERSIONING, versionsOf, type Stated, type Version } from './minio.seen.js';
 import type { Target } from './minio.taken.js';
 import type { Wire } from './minio.wire.js';
 import type { SeenFile } from './port.js';
@@ -13,20 +14,22 @@ type Found = 'deleted' | 'missing' | 'changed';
  */
 export async function deleteSeen(wire: Wire, target: Target, seen: SeenFile): Promise<Found> {
   const { key, path } = target;
-  const { there, versioned } = await head(wire, key, path);
-  if (versioned || seen.versions !== null) return deleteVersions(wire, target, seen);
+  const [{ there }, versions] = await Promise.all([head(wire, key, path), hasVersions(wire)]);
+  if (versions === null) throw refused(wire.purpose({ action: VERSIONING }), 403, 'AccessDenied');
+  if (versions || seen.versions !== null) return deleteVersions(wire, target, seen);
   if (there === null) return 'missing';
   if (!isSame(there, seen)) return 'changed';
 
   const answer = await wire.ask({
-    purpose: purposeOf(path, 's3:DeleteObject'),
+    action: 's3:DeleteObject',
+    of: JSON.stringify(path),
     method: 'DELETE',
     key,
     headers: { 'if-match': `"${seen.etag}"` },
     expects: [404, 412],
   });
-  const { there: after, versioned: turned } = await head(wire, key, path);
-  if (turned)
+  const { there: after, marked } = await head(wire, key, path);
+  if (marked)
     throw new Unavailable(
       `the bucket of ${JSON.stringify(path)} came to have versions while it was deleted; try again`,
     );
@@ -42,8 +45,7 @@ async function deleteVersions(wire: Wire, { key, path }: Target, seen: SeenFile)
   const going = (await versionsOf(wire, key, path)).filter(isNamed);
   // The oldest first: what lies below the newest is never visible in between.
   for (const { id } of going.toReversed()) {
-    const purpose = purposeOf(path, 's3:DeleteObjectVersion');
-    await wire.ask({ purpose, method: 'DELETE', key, query: { versionId: id }, expects: [404] });
+    await deleteVersion(wire, { key, path }, id);
   }
   const left = await versionsOf(wire, key, path);
   if (left.some(isNamed)) throw stillThere(path);
@@ -52,14 +54,16 @@ async function deleteVersions(wire: Wire, { key, path }: Target, seen: SeenFile)
   return going.length > 0 ? 'deleted' : 'missing';
 }
 
+/** For good, and whatever it is: an object or a marker. */
+export async function deleteVersion(wire: Wire, { key, path }: Target, id: string): Promise<void> {
+  const request = { action: 's3:DeleteObjectVersion', of: JSON.stringify(path), method: 'DELETE', key } as const;
+  await wire.ask({ ...request, query: { versionId: id }, expects: [404] });
+}
+
 function isSame(there: Stated, seen: SeenFile): boolean {
   return there.etag === seen.etag && there.size === seen.size && there.modifiedAt === seen.modifiedAt;
 }
 
 function stillThere(path: string): Unavailable {
   return new Unavailable(`${JSON.stringify(path)} was deleted, and is still there; look at the server`);
-}
-
-function purposeOf(path: string, action: string) {
-  return { action, of: JSON.stringify(path) };
 }

@@ -1,6 +1,6 @@
 import { Exists, Full, InvalidPath, OutcomeUnknown, Unavailable } from '../errors.js';
 
-/** What was asked of the server, in the words of its own access rules, and of what: `s3:PutObject`, `"a/b"`. For errors alone. */
+/** What was asked of the server, in the words of its own access rules, and of what: `s3:PutObject`, `"a/b" in the bucket lab`. For errors alone. */
 export interface Purpose {
   readonly action: string;
   readonly of: string;

@@ -1,7 +1,7 @@
-import type { SeenFile } from './port.js';
-import { listed, listVersions, versionedFile, type Version } from './minio.seen.js';
+import { hasVersions, head, listed, listVersions, versionedFile, type Version } from './minio.seen.js';
 import type { Wire } from './minio.wire.js';
 import { elements, keyIn, textIn, textOf } from './minio.xml.js';
+import type { SeenFile } from './port.js';
 
 /** Below a folder's prefix the last of all keys. */
 const LAST = '\u{10ffff}';
@@ -28,7 +28,8 @@ export async function* objectsBelow(
   without: string | null,
   signal?: AbortSignal,
 ): AsyncGenerator<Entry, void, void> {
-  const entries = (await hasVersions(wire, signal)) ? latest : current;
+  const versions = (await hasVersions(wire, signal)) ?? (await showsVersions(wire, range, signal));
+  const entries = versions ? latest : current;
   for await (const entry of entries(wire, range, signal)) {
     if (without !== null && entry.key.startsWith(without)) {
       yield* entries(wire, { ...range, after: without + LAST }, signal);
@@ -38,11 +39,13 @@ export async function* objectsBelow(
   }
 }
 
-/** Whether the bucket has versions, or had them once. A server that does not know of versions has none. */
-async function hasVersions(wire: Wire, signal: AbortSignal | undefined): Promise<boolean> {
-  const purpose = { action: 's3:GetBucketVersioning', of: `the bucket ${wire.root.bucket}` };
-  const answer = await wire.ask({ purpose, method: 'GET', query: { versioning: '' }, expects: [501], signal });
-  return answer.status !== 501 && textOf(answer.text, 'Status') !== null;
+/** Who may only read may not always know of the bucket's versions. Most objects tell of their own. */
+async function showsVersions(wire: Wire, range: Range, signal: AbortSignal | undefined): Promise<boolean> {
+  for await (const { key } of current(wire, range, signal)) {
+    const { there } = await head(wire, key, key.slice(wire.root.prefix.length), signal);
+    if (there !== null) return there.version !== null;
+  }
+  return false;
 }
 
 /** Of a bucket without versions. */
@@ -51,11 +54,10 @@ async function* current(
   { prefix, of, after }: Range,
   signal?: AbortSignal,
 ): AsyncGenerator<Entry, void, void> {
-  const purpose = { action: 's3:ListBucket', of };
   let from: Record<string, string> = after === undefined ? {} : { 'start-after': after };
   for (;;) {
     const query = { 'encoding-type': 'url', 'list-type': '2', prefix, ...from };
-    const { text } = await wire.ask({ purpose, method: 'GET', query, signal });
+    const { text } = await wire.ask({ action: 's3:ListBucket', of, method: 'GET', query, signal });
     for (const { content } of elements(text, 'Contents')) {
       const key = keyIn(text, textIn(content, 'Key'));
       yield { key, seen: { ...listed(content, key), versions: null } };

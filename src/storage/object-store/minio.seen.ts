@@ -1,12 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { Corrupt, Unavailable } from '../errors.js';
-import type { SeenFile } from './port.js';
-import { elements, keyIn, textIn, textOf } from './minio.xml.js';
+import { refused } from './minio.errors.js';
 import { codeOf, type Answer, type Wire } from './minio.wire.js';
+import { elements, keyIn, textIn, textOf } from './minio.xml.js';
+import type { SeenFile } from './port.js';
 
 /** An object by the headers of an answer. */
 export interface Stated extends Omit<SeenFile, 'versions'> {
-  /** `null` in a bucket that never had versions. */
+  /** `null` without versions, and of some servers for the version of that name. */
   readonly version: string | null;
   /** The tag of the upload that it came from, if it was one of ours. */
   readonly tag: string | null;
@@ -21,6 +22,9 @@ export interface Version extends Omit<SeenFile, 'versions'> {
 
 /** Marks an object with the upload that it came from: after a lost answer it tells whether what lies there is ours. */
 export const TAG = 'x-amz-meta-lethe-upload';
+
+/** The right to know whether a bucket has versions. */
+export const VERSIONING = 's3:GetBucketVersioning';
 
 /** How often an object may change between a look at it and a look at its versions. */
 const ATTEMPTS = 5;
@@ -42,21 +46,18 @@ export function stated(headers: IncomingHttpHeaders, path: string): Stated {
   };
 }
 
-/** What lies at a key, or `null` and whether there are versions under it all the same. */
+/** What lies at a key; `null` where nothing does, and then whether a marker of its deletion does. */
 export async function head(
   wire: Wire,
   key: string,
   path: string,
   signal?: AbortSignal,
-): Promise<{ there: Stated | null; versioned: boolean }> {
-  const purpose = { action: 's3:GetObject', of: JSON.stringify(path) };
-  const answer = await wire.ask({ purpose, method: 'HEAD', key, expects: [404], signal });
-  if (answer.status !== 404) {
-    const there = stated(answer.headers, path);
-    return { there, versioned: there.version !== null };
-  }
+): Promise<{ there: Stated | null; marked: boolean }> {
+  const of = JSON.stringify(path);
+  const answer = await wire.ask({ action: 's3:GetObject', of, method: 'HEAD', key, expects: [404], signal });
+  if (answer.status !== 404) return { there: stated(answer.headers, path), marked: false };
   await confirmBucket(wire, answer, signal);
-  return { there: null, versioned: answer.headers['x-amz-delete-marker'] === 'true' };
+  return { there: null, marked: answer.headers['x-amz-delete-marker'] === 'true' };
 }
 
 /**
@@ -66,26 +67,44 @@ export async function head(
 export async function confirmBucket(wire: Wire, answer: Answer, signal?: AbortSignal): Promise<void> {
   const code = codeOf(answer);
   if (code === 'NoSuchKey') return;
-  const purpose = { action: 's3:ListBucket', of: `the bucket ${wire.root.bucket}` };
+  const action = 's3:ListBucket';
   if (code !== 'NoSuchBucket') {
-    const bucket = await wire.ask({ purpose, method: 'HEAD', expects: [404], signal });
+    const bucket = await wire.ask({ action, method: 'HEAD', expects: [404], signal });
     if (bucket.status !== 404) return;
   }
-  throw new Unavailable(`NoSuchBucket: there is no bucket ${wire.root.bucket}. Make it, or name another in the root`);
+  throw refused(wire.purpose({ action }), 404, 'NoSuchBucket');
+}
+
+/**
+ * Whether the bucket has versions, or had them once. A server that does not know of versions has none. An object's own headers don't tell:
+ * MinIO names no version for one that was written before there were any, or while they are suspended.
+ *
+ * @returns null where the access key may not know
+ */
+export async function hasVersions(wire: Wire, signal?: AbortSignal): Promise<boolean | null> {
+  const query = { versioning: '' };
+  const answer = await wire.ask({ action: VERSIONING, method: 'GET', query, expects: [403, 501], signal });
+  if (answer.status === 501) return false;
+  return answer.status === 403 ? null : textOf(answer.text, 'Status') !== null;
 }
 
 /** What lies at a key, with its versions where the bucket has them. */
 export async function look(wire: Wire, key: string, path: string, signal?: AbortSignal): Promise<SeenFile | null> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-    const { there, versioned } = await head(wire, key, path, signal);
+    const [{ there }, versions] = await Promise.all([head(wire, key, path, signal), hasVersions(wire, signal)]);
     if (there === null) return null;
-    if (!versioned) return unversioned(there);
+    if (!(versions ?? there.version !== null)) return unversioned(there);
     const [latest, ...older] = await versionsOf(wire, key, path, signal);
-    if (latest?.id === there.version && !latest.isMarker) return versionedFile([latest, ...older]);
+    if (latest?.id === idOf(there) && !latest.isMarker) return versionedFile([latest, ...older]);
   }
   throw new Unavailable(
     `${JSON.stringify(path)} is there and its listing of versions does not show it; is something above it in its path an object? If not, try again`,
   );
+}
+
+/** In a bucket with versions. */
+export function idOf({ version }: Stated): string {
+  return version ?? 'null';
 }
 
 export function unversioned({ etag, size, modifiedAt }: Stated): SeenFile {
@@ -122,11 +141,10 @@ export async function* listVersions(
   { prefix, of, page = '1000', after }: { prefix: string; of: string; page?: string; after?: string },
   signal?: AbortSignal,
 ): AsyncGenerator<Version, void, void> {
-  const purpose = { action: 's3:ListBucketVersions', of };
   let from: Record<string, string> = after === undefined ? {} : { 'key-marker': after };
   for (;;) {
     const query = { 'encoding-type': 'url', 'max-keys': page, prefix, versions: '', ...from };
-    const { text } = await wire.ask({ purpose, method: 'GET', query, signal });
+    const { text } = await wire.ask({ action: 's3:ListBucketVersions', of, method: 'GET', query, signal });
     for (const { name, content } of elements(text, 'Version', 'DeleteMarker')) {
       const key = keyIn(text, textIn(content, 'Key'));
       yield { key, id: textIn(content, 'VersionId'), isMarker: name === 'DeleteMarker', ...listed(content, key) };

@@ -22,8 +22,8 @@ export async function refuseNested(wire: Wire, { key, path }: Target, signal?: A
   const above = names.map((_, index) => names.slice(0, index + 1).join('/'));
   const files = above.map(async (file) => (await head(wire, prefix + file, file, signal)).there !== null);
   const query = { 'list-type': '2', 'max-keys': '1', prefix: `${key}/` };
-  const purpose = { action: 's3:ListBucket', of: JSON.stringify(`${path}/`) };
-  const [below, ...isFile] = await Promise.all([wire.ask({ purpose, method: 'GET', query, signal }), ...files]);
+  const listing = { action: 's3:ListBucket', of: JSON.stringify(`${path}/`), method: 'GET', query, signal } as const;
+  const [below, ...isFile] = await Promise.all([wire.ask(listing), ...files]);
   if (isFile.includes(true))
     throw new Exists(
       `a part of ${JSON.stringify(path)} before its last is a file, and stays; choose another path, or delete that first`,

@@ -1,10 +1,20 @@
 import { addAbortSignal, type Readable } from 'node:stream';
 import { InvalidPath, Unavailable } from '../errors.js';
 import { S3Body } from './minio.body.js';
-import { deleteSeen } from './minio.delete.js';
+import { deleteSeen, deleteVersion } from './minio.delete.js';
 import { objectsBelow } from './minio.listing.js';
 import { parseS3Root } from './minio.root.js';
-import { confirmBucket, look, markOf, stated, unversioned, versionsOf } from './minio.seen.js';
+import {
+  confirmBucket,
+  hasVersions,
+  idOf,
+  look,
+  markOf,
+  stated,
+  unversioned,
+  versionsOf,
+  type Stated,
+} from './minio.seen.js';
 import { refuseNested, refuseTaken, type Target } from './minio.taken.js';
 import { Upload } from './minio.upload.js';
 import { payload, Wire } from './minio.wire.js';
@@ -56,15 +66,14 @@ export async function openMinioStore(options: MinioOptions): Promise<ObjectStore
 }
 
 async function makeBucket(wire: Wire): Promise<void> {
-  const { bucket, region } = wire.root;
-  const of = `the bucket ${bucket}`;
-  const there = await wire.ask({ purpose: { action: 's3:ListBucket', of }, method: 'HEAD', expects: [404] });
+  const { region } = wire.root;
+  const there = await wire.ask({ action: 's3:ListBucket', method: 'HEAD', expects: [404] });
   if (there.status !== 404) return;
   const place = `<CreateBucketConfiguration><LocationConstraint>${region}</LocationConstraint></CreateBucketConfiguration>`;
   // That region is the one that must not be named.
   const body = payload(region === 'us-east-1' ? '' : place);
   // 409: somebody else made it meanwhile; whether it is ours to use the next call will say.
-  await wire.ask({ purpose: { action: 's3:CreateBucket', of }, method: 'PUT', payload: body, expects: [409] });
+  await wire.ask({ action: 's3:CreateBucket', method: 'PUT', payload: body, expects: [409] });
 }
 
 /** Holds nothing between calls but connections, so a server may go and come back. */
@@ -123,8 +132,8 @@ class MinioStore implements ObjectStore {
     const { key } = this.target(path);
     if (!path.startsWith(OWN))
       throw new InvalidPath(`${JSON.stringify(path)} is not below .lethe/, and only Lethe's own files are replaced`);
-    const purpose = { action: 's3:PutObject', of: JSON.stringify(path) };
-    const { headers } = await this.wire.ask({ purpose, method: 'PUT', key, payload: payload(content) });
+    const request = { action: 's3:PutObject', of: JSON.stringify(path), method: 'PUT', key } as const;
+    const { headers } = await this.wire.ask({ ...request, payload: payload(content) });
     const version = headers['x-amz-version-id'];
     if (typeof version === 'string') await this.forgetOlder({ path, key }, version);
   }
@@ -133,10 +142,8 @@ class MinioStore implements ObjectStore {
   private async forgetOlder({ path, key }: Target, version: string): Promise<void> {
     try {
       const versions = await versionsOf(this.wire, key, path);
-      const purpose = { action: 's3:DeleteObjectVersion', of: JSON.stringify(path) };
       const at = versions.findIndex(({ id }) => id === version);
-      for (const { id } of at === -1 ? [] : versions.slice(at + 1))
-        await this.wire.ask({ purpose, method: 'DELETE', key, query: { versionId: id }, expects: [404] });
+      for (const { id } of at === -1 ? [] : versions.slice(at + 1)) await deleteVersion(this.wire, { path, key }, id);
     } catch {
       // The new content is there, and that was asked for. What is older goes with the next.
     }
@@ -149,9 +156,9 @@ class MinioStore implements ObjectStore {
   ): Promise<{ seen: SeenFile; body: Readable } | null> {
     const { key } = this.target(path);
     if (range !== undefined) checkRange(range);
-    const purpose = { action: 's3:GetObject', of: JSON.stringify(path) };
     const headers: Record<string, string> = range === undefined ? {} : { range: `bytes=${range.start}-${range.end}` };
-    const answer = await this.wire.open({ purpose, method: 'GET', key, headers, expects: [404, 416], signal });
+    const request = { action: 's3:GetObject', of: JSON.stringify(path), method: 'GET', key, headers, signal } as const;
+    const answer = await this.wire.open({ ...request, expects: [404, 416] });
     if (answer.status === 404) {
       await confirmBucket(this.wire, answer, signal);
       return null;
@@ -159,12 +166,10 @@ class MinioStore implements ObjectStore {
     if (answer.body === null)
       throw new RangeError(`${JSON.stringify(path)} has no byte ${range?.start}; ask for a range within its size`);
     try {
-      const there = stated(answer.headers, path);
       const { wire } = this;
-      const seen =
-        there.version === null
-          ? unversioned(there)
-          : { ...unversioned(there), versions: await this.versionsFrom(path, key, there.version, signal) };
+      const there = stated(answer.headers, path);
+      const versions = (await hasVersions(wire, signal)) ?? there.version !== null;
+      const seen = versions ? await this.versioned({ path, key }, there, signal) : unversioned(there);
       const end = range === undefined ? there.size : Math.min(range.end + 1, there.size);
       const body = new S3Body(answer.body, path, end - (range?.start ?? 0), wire.silenceMs);
       return { seen, body: signal === undefined ? body : addAbortSignal(signal, body) };
@@ -174,12 +179,12 @@ class MinioStore implements ObjectStore {
     }
   }
 
-  /** A version, and those that are older. */
-  private async versionsFrom(path: string, key: string, id: string, signal?: AbortSignal): Promise<string[]> {
+  /** A version by its answer's headers, with those that are older. */
+  private async versioned({ path, key }: Target, there: Stated, signal?: AbortSignal): Promise<SeenFile> {
     const versions = await versionsOf(this.wire, key, path, signal);
-    const at = versions.findIndex((version) => version.id === id);
+    const at = versions.findIndex(({ id }) => id === idOf(there));
     if (at === -1) throw new Unavailable(`${JSON.stringify(path)} was replaced while it was opened; try again`);
-    return versions.slice(at).map(markOf);
+    return { ...unversioned(there), versions: versions.slice(at).map(markOf) };
   }
 
   async stat(path: string): Promise<SeenFile | null> {

@@ -1,12 +1,23 @@
 import { Corrupt, Full, OutcomeUnknown, Unavailable } from '../errors.js';
-import { NoAnswer, unanswered, type Purpose } from './minio.errors.js';
+import { NoAnswer, unanswered } from './minio.errors.js';
 import { MAX_OBJECT_BYTES, partBytes, PartBuffer } from './minio.part.js';
-import { bare, head, TAG, unversioned, versionedFile, versionsOf, type Stated } from './minio.seen.js';
+import {
+  bare,
+  hasVersions,
+  head,
+  idOf,
+  TAG,
+  unversioned,
+  versionedFile,
+  versionsOf,
+  type Stated,
+} from './minio.seen.js';
 import { taken, type Target } from './minio.taken.js';
 import { payload, type Answer, type S3Request, type Wire } from './minio.wire.js';
 import { escaped, textIn, textOf } from './minio.xml.js';
 import type { SeenFile } from './port.js';
 
+const PUT = 's3:PutObject';
 const NAMESPACE = 'http://s3.amazonaws.com/doc/2006-03-01/';
 
 /** What the server said of an object that it stored. */
@@ -72,9 +83,8 @@ export class Upload {
     const { id } = this;
     if (id === null) return true;
     try {
-      const purpose = this.purpose('s3:AbortMultipartUpload');
-      const query = { uploadId: id };
-      await this.wire.ask({ purpose, method: 'DELETE', key: this.target.key, query, expects: [404] });
+      const request = this.request('s3:AbortMultipartUpload', 'DELETE');
+      await this.wire.ask({ ...request, query: { uploadId: id }, expects: [404] });
       this.id = null;
       return true;
     } catch {
@@ -96,9 +106,7 @@ export class Upload {
     this.id ??= await this.begin();
     const query = { partNumber: String(this.etags.length + 1), uploadId: this.id };
     const { wire, signal, part } = this;
-    const purpose = this.purpose('s3:PutObject');
-    const sent = { purpose, method: 'PUT', key: this.target.key, query, payload: part.payload(), signal } as const;
-    const { headers } = await wire.ask(sent);
+    const { headers } = await wire.ask({ ...this.request(PUT, 'PUT'), query, payload: part.payload(), signal });
     if (headers.etag === undefined)
       throw new Corrupt(`the server took a part of ${this.shown} and gave no etag for it`);
     this.etags.push(headers.etag);
@@ -106,10 +114,8 @@ export class Upload {
   }
 
   private async begin(): Promise<string> {
-    const purpose = this.purpose('s3:PutObject');
-    const { wire, target, signal, headers } = this;
-    const query = { uploads: '' };
-    const { text } = await wire.ask({ purpose, method: 'POST', key: target.key, query, headers, signal });
+    const { wire, signal, headers } = this;
+    const { text } = await wire.ask({ ...this.request(PUT, 'POST'), query: { uploads: '' }, headers, signal });
     return textIn(text, 'UploadId');
   }
 
@@ -129,11 +135,11 @@ export class Upload {
     }
   }
 
-  private sent({ purpose }: S3Request, { headers, text }: Answer): Sent {
+  private sent(request: S3Request, { headers, text }: Answer): Sent {
     // An upload of parts takes its time to complete, so a server says 200 first, and then how it went.
     const fault = textOf(text, 'Code');
     if (fault === 'PreconditionFailed') throw taken(this.target.path);
-    if (fault !== null) throw unanswered(purpose, new NoAnswer(fault), true);
+    if (fault !== null) throw unanswered(this.wire.purpose(request), new NoAnswer(fault), true);
     const version = headers['x-amz-version-id'];
     return {
       etag: bare(headers.etag ?? textOf(text, 'ETag') ?? ''),
@@ -164,37 +170,31 @@ export class Upload {
     const { key, path } = this.target;
     let id = version;
     if (id === null) {
-      const { there } = await head(wire, key, path);
+      const [{ there }, hasOthers] = await Promise.all([head(wire, key, path), hasVersions(wire)]);
       // A server that keeps no tags leaves the etag.
       if (there === null || (there.tag ?? this.tag) !== this.tag || there.etag !== etag) return null;
-      if (there.version === null) return unversioned(there);
-      id = there.version;
+      if (!(hasOthers ?? there.version !== null)) return unversioned(there);
+      id = idOf(there);
     }
     const versions = await versionsOf(wire, key, path);
     const [own, ...older] = versions.slice(versions.findIndex((other) => other.id === id));
-    return own?.id === id ? versionedFile([own, ...older]) : null;
+    return own?.id === id && own.etag === etag ? versionedFile([own, ...older]) : null;
   }
 
   private whole(): S3Request {
-    const purpose = this.purpose('s3:PutObject');
-    return {
-      purpose,
-      method: 'PUT',
-      key: this.target.key,
-      headers: this.headers,
-      payload: this.part.payload(),
-      commits: true,
-    };
+    return { ...this.request(PUT, 'PUT'), headers: this.headers, payload: this.part.payload(), commits: true };
   }
 
   private complete(id: string): S3Request {
-    const purpose = this.purpose('s3:PutObject');
     const parts = this.etags.map(
       (etag, index) => `<Part><PartNumber>${index + 1}</PartNumber><ETag>${escaped(etag)}</ETag></Part>`,
     );
     const list = `<CompleteMultipartUpload xmlns="${NAMESPACE}">${parts.join('')}</CompleteMultipartUpload>`;
-    const query = { uploadId: id };
-    return { purpose, method: 'POST', key: this.target.key, query, payload: payload(list), commits: true };
+    return { ...this.request(PUT, 'POST'), query: { uploadId: id }, payload: payload(list), commits: true };
+  }
+
+  private request<M extends S3Request['method']>(action: string, method: M) {
+    return { action, of: this.shown, method, key: this.target.key };
   }
 
   private get headers(): Readonly<Record<string, string>> {
@@ -203,9 +203,5 @@ export class Upload {
 
   private get shown(): string {
     return JSON.stringify(this.target.path);
-  }
-
-  private purpose(action: string): Purpose {
-    return { action, of: this.shown };
   }
 }

@@ -21,7 +21,10 @@ export interface Payload {
 }
 
 export interface S3Request {
-  readonly purpose: Purpose;
+  /** What the server's access rules call it. */
+  readonly action: string;
+  /** What it is asked of, for errors; without: the bucket. */
+  readonly of?: string;
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
   /** Whole, with the storage's prefix. Without: the bucket itself. */
   readonly key?: string;
@@ -118,7 +121,8 @@ export class Wire {
   }
 
   private async repeating(request: S3Request, once: (call: Call) => Promise<Answer>): Promise<Answer> {
-    const { purpose, signal, commits = false } = request;
+    const { signal, commits = false } = request;
+    const purpose = this.purpose(request);
     for (const wait of [...WAITS_MS, null]) {
       signal?.throwIfAborted();
       const call = new Call(this.silenceMs, signal);
@@ -136,6 +140,11 @@ export class Wire {
       await pause(wait, signal);
     }
     throw new TypeError('the last try either answers or throws');
+  }
+
+  purpose({ action, of }: Pick<S3Request, 'action' | 'of'>): Purpose {
+    const bucket = `the bucket ${this.root.bucket}`;
+    return { action, of: of === undefined ? bucket : `${of} in ${bucket}` };
   }
 
   /** @throws NoAnswer */
