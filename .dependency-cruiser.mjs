@@ -154,7 +154,7 @@ const adapters = [
         '^src/storage/$1/port\\.ts$',
         '^src/storage/$1/$2\\.',
         // What no adapter of the port can store: refused alike, and none of them reaches another through it.
-        '^src/storage/$1/append-arguments\\.ts$',
+        '^src/storage/$1/(append-arguments|paths)\\.ts$',
         '^src/storage/errors\\.ts$',
         '^src/events/',
         ...PORTS,

@@ -2,7 +2,7 @@ import { constants, type BigIntStats } from 'node:fs';
 import { lstat, mkdir, open, readdir, realpath, rmdir, unlink, type FileHandle } from 'node:fs/promises';
 import { InvalidPath, Unavailable } from '../errors.js';
 import { systemCode } from './filesystem.errors.js';
-import { nameable, type Names } from './filesystem.paths.js';
+import { nameable, type Names } from './paths.js';
 
 /**
  * How names below an open folder are reached.

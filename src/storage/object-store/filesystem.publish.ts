@@ -2,7 +2,7 @@ import { link, rename, unlink } from 'node:fs/promises';
 import { Exists, InvalidPath, OutcomeUnknown, Unavailable } from '../errors.js';
 import { onDisk, systemCode } from './filesystem.errors.js';
 import { descend, type Folder } from './filesystem.folder.js';
-import type { Names } from './filesystem.paths.js';
+import type { Names } from './paths.js';
 import type { Unfinished } from './filesystem.unfinished.js';
 
 /** How often the target's folder may be pruned away under our hands. */

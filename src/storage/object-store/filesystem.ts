@@ -5,7 +5,7 @@ import { FileBody } from './filesystem.body.js';
 import { onDisk } from './filesystem.errors.js';
 import { descend, Folder, type Reach } from './filesystem.folder.js';
 import { filesBelow } from './filesystem.listing.js';
-import { parseFile, parseFolder, type Names } from './filesystem.paths.js';
+import { parseFile, parseFolder, type Names } from './paths.js';
 import { publish, refuseTaken } from './filesystem.publish.js';
 import { bestReach, makeRoot } from './filesystem.root.js';
 import { etagOf, plainFile, seenFrom } from './filesystem.seen.js';

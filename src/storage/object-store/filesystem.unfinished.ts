@@ -3,7 +3,7 @@ import { open, unlink, type FileHandle } from 'node:fs/promises';
 import { Unavailable } from '../errors.js';
 import { onDisk, systemCode } from './filesystem.errors.js';
 import { descend, type Folder } from './filesystem.folder.js';
-import type { Names } from './filesystem.paths.js';
+import type { Names } from './paths.js';
 
 /** Where files are put together. In the root itself, so that a link leads from there to any path of the same file system. */
 const UNFINISHED: Names = ['.lethe', 'tmp'];

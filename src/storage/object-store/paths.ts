@@ -44,7 +44,12 @@ export function parseFolder(path: string): Names {
 export function nameable(folder: string, name: Buffer): string | null {
   if (!isUtf8(name)) return null;
   const text = name.toString('utf8');
-  return faultOf(folder + text) === null ? text : null;
+  return isFile(folder + text) ? text : null;
+}
+
+/** Whether this is the path of one file. What others stored under another name is none of the store's objects. */
+export function isFile(path: string): boolean {
+  return faultOf(path) === null;
 }
 
 function refuse(path: string): void {
