@@ -15,6 +15,7 @@ const isRoot = process.getuid?.() === 0;
 /** What not every machine or user can do, by the name that stands in `[needs …]`. */
 const MACHINE = {
   'ordinary-user': () => !isRoot,
+  mongod: () => existsSync('.cache/servers/mongod-6.0.5'), // fetched by test/servers/fetch-mongod.mjs
   mount: () =>
     spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt'], { stdio: 'ignore' }).status === 0,
 };
