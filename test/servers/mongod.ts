@@ -31,6 +31,16 @@ export interface MongodOptions {
   readonly replicaSet?: boolean;
 }
 
+/** A server that tests share: the one that `LETHE_TEST_MONGODB` names, else a mongod of this test file's own. */
+export const sharedMongod = async (): Promise<Pick<Mongod, 'urlOf' | 'cleanup'>> => {
+  const given = process.env['LETHE_TEST_MONGODB'];
+  if (given === undefined) return startMongod();
+  return {
+    urlOf: (database) => given.replace(/^(mongodb(?:\+srv)?:\/\/[^/?]+)(?:\/[^?]*)?/, `$1/${database}`),
+    cleanup: async () => undefined,
+  };
+};
+
 /** What goes into a suite's name where it is skipped: see `.ci/tally.mjs`. */
 export const NEEDS_MONGOD = '[needs mongod]';
 

@@ -1,9 +1,10 @@
 import { MongoClient, type Db } from 'mongodb';
 import { z } from 'zod';
 import { Unavailable } from '../errors.js';
+import { APP_NAME } from './mongodb.abandoned.js';
 import { asStorageError } from './mongodb.errors.js';
 
-/** How long a server is looked for, and a connection waited for. */
+/** How long a server is looked for, and a connection waited for, at most. */
 const REACHED_WITHIN_MS = 5_000;
 
 /** To be said with each question: a session for a snapshot alone would give way to what the client reads otherwise, by majority. */
@@ -65,17 +66,18 @@ const clientFor = (url: string, answeredWithinMs: number): MongoClient => {
       "the URL of the read model names no database: it reads mongodb://host:port/database, with the server's options behind ?",
     );
   }
+  const reachedWithinMs = Math.min(REACHED_WITHIN_MS, answeredWithinMs);
   try {
     return new MongoClient(url, {
-      appName: 'lethe',
+      appName: APP_NAME,
       // Read and written by majority: what was seen once is not taken back by a change of the primary.
       readPreference: 'primary',
       readConcern: { level: 'majority' },
       writeConcern: { w: 'majority' },
       // Positions are 64-bit numbers.
       useBigInt64: true,
-      serverSelectionTimeoutMS: REACHED_WITHIN_MS,
-      connectTimeoutMS: REACHED_WITHIN_MS,
+      serverSelectionTimeoutMS: reachedWithinMs,
+      connectTimeoutMS: reachedWithinMs,
       waitQueueTimeoutMS: answeredWithinMs,
       socketTimeoutMS: answeredWithinMs,
       maxPoolSize: 20,

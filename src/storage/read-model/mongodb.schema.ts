@@ -1,4 +1,4 @@
-import { MongoNetworkTimeoutError, type Db, type IndexOptions } from 'mongodb';
+import { MongoNetworkTimeoutError, type Db, type IndexDescription } from 'mongodb';
 import type { Connection } from './mongodb.connection.js';
 import { fieldOf, membersFields } from './mongodb.documents.js';
 import { refusalOf } from './mongodb.transaction.js';
@@ -15,25 +15,21 @@ const TABLE = new RegExp(`^(${COLLECTIONS.join('|')})_\\d+$`);
 export const isTable = (name: string): boolean => TABLE.test(name);
 
 interface IndexMade {
-  readonly fields: { readonly [field: string]: 1 };
-  readonly options: IndexOptions;
+  readonly description: IndexDescription & { readonly name: string };
+  /** Projections ask by it. */
   readonly loading: boolean;
 }
 
 const indexesOf = (collection: Collection): IndexMade[] => [
   ...INDEXES[collection].map(({ name, paths, sparse, loading }) => ({
-    fields: Object.fromEntries(paths.map((path) => [fieldOf(collection, path), 1] as const)),
-    options: {
+    description: {
       name,
+      key: Object.fromEntries(paths.map((path) => [fieldOf(collection, path), 1] as const)),
       ...(sparse !== undefined && { partialFilterExpression: { [fieldOf(collection, sparse)]: { $exists: true } } }),
     },
     loading: loading === true,
   })),
-  ...membersFields(collection).map((field) => ({
-    fields: { [field]: 1 as const },
-    options: { name: field },
-    loading: true,
-  })),
+  ...membersFields(collection).map((field) => ({ description: { name: field, key: { [field]: 1 } }, loading: true })),
 ];
 
 /** Makes a generation's collections where they are missing: a transaction that had to make them would refuse others meanwhile. */
@@ -50,10 +46,11 @@ export const makeTables = async (db: Db, generation: number): Promise<void> => {
 /** Makes the indexes that are missing: all, or those that projections ask by. */
 export const makeIndexes = async (db: Db, generation: number, which: 'all' | 'loading'): Promise<void> => {
   for (const collection of COLLECTIONS) {
-    for (const { fields, options, loading } of indexesOf(collection)) {
-      if (!loading && which === 'loading') continue;
-      await patiently(() => db.collection(tableOf(collection, generation)).createIndex(fields, options, {}));
-    }
+    const wanted = indexesOf(collection).filter(({ loading }) => loading || which === 'all');
+    // At once: the rows are then read once for all of them.
+    const descriptions = wanted.map(({ description }) => description);
+    if (descriptions.length === 0) continue;
+    await patiently(() => db.collection(tableOf(collection, generation)).createIndexes(descriptions));
   }
 };
 
@@ -74,10 +71,10 @@ const MOST_WAITS = 240;
 /** Drops the indexes that no projection asks by. Only for a generation that nobody reads. */
 export const dropQueryIndexes = async (db: Db, generation: number): Promise<void> => {
   for (const collection of COLLECTIONS) {
-    for (const { options, loading } of indexesOf(collection)) {
-      if (loading || options.name === undefined) continue;
+    for (const { description, loading } of indexesOf(collection)) {
+      if (loading) continue;
       try {
-        await db.collection(tableOf(collection, generation)).dropIndex(options.name);
+        await db.collection(tableOf(collection, generation)).dropIndex(description.name);
       } catch (error) {
         if (refusalOf(error) !== 'IndexNotFound' && refusalOf(error) !== 'NamespaceNotFound') throw error;
       }
