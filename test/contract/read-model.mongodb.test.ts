@@ -113,11 +113,14 @@ describe.skipIf(missing !== null)(`MongoDB ${NEEDS_MONGOD}`, () => {
       const writer = await models.open();
       const reader = await models.open('read-only');
       const batch = (n: number): Changes => ({
-        catalogue: Array.from({ length: 100 }, (_, i) => file(i, { key: String(n), size: n })),
+        catalogue: Array.from({ length: 100 }, (_, i) => {
+          const createdAt = i < 40 ? '2026-11-01T00:00:00.000Z' : '2026-11-02T00:00:00.000Z';
+          return file(i, { key: String(n), size: n }, { record: { createdAt } });
+        }),
       });
       await writer.apply(batch(0), 0n, 1n);
-      // From the middle: several questions. Half of the rows share the first sorted value with the row where the page begins.
-      const find: Find = { ...list, limit: 100, after: [file(0).record.createdAt, uid(80)] };
+      // From the middle: half of the page comes by one question, half by the next.
+      const find: Find = { ...list, limit: 100, after: ['2026-11-02T00:00:00.000Z', uid(80)] };
       const seen = new Set<string>();
       const one = (rows: readonly object[], length: number): void => {
         expect(rows).toHaveLength(length);

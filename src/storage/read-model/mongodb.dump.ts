@@ -39,6 +39,7 @@ export async function* dumped(
     for (let found = await guarded(next(cursor)); found !== null; found = await guarded(next(cursor))) {
       yield { key: keyOf(name, found._id), row: jsonOf(name, found.row) };
     }
+    // Where its rows were dropped before the first of them was asked for, they read as none.
     const { state } = await guarded(() => generations.at(generation));
     if (state === 'gone')
       throw new Unavailable(`${name}: what was dumped has been replaced twice meanwhile: begin again`);
