@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { CheckpointMoved, Corrupt, Unavailable } from '../../src/storage/errors.js';
 import type { ReadModel } from '../../src/storage/read-model/port.js';
-import { NEEDS_MONGOD, sharedMongod, whyNoMongod, type Mongod } from '../servers/mongod.js';
+import { NEEDS_MONGOD, sharedMongod, whyNoSharedMongod, type Mongod } from '../servers/mongod.js';
 import { OpenedModels } from './read-model.mongodb.opened.js';
 import { event, file, uid } from './read-model.rows.js';
 
-const missing = await whyNoMongod();
+const missing = await whyNoSharedMongod();
 
 describe.skipIf(missing !== null)(`generations of MongoDB's read model ${NEEDS_MONGOD}`, () => {
   let mongod: Pick<Mongod, 'urlOf' | 'cleanup'>;

@@ -10,13 +10,13 @@ import { asStorageError } from '../../src/storage/read-model/mongodb.errors.js';
 import { openMongoReadModel } from '../../src/storage/read-model/mongodb.js';
 import { COLLECTIONS, type Changes, type Find, type ReadModel } from '../../src/storage/read-model/port.js';
 import { openSqliteReadModel } from '../../src/storage/read-model/sqlite.js';
-import { NEEDS_MONGOD, sharedMongod, whyNoMongod, type Mongod } from '../servers/mongod.js';
+import { NEEDS_MONGOD, sharedMongod, whyNoSharedMongod, type Mongod } from '../servers/mongod.js';
 import { readModelContract, type Opened } from './read-model.contract.js';
 import { OpenedModels, writtenAndRead } from './read-model.mongodb.opened.js';
 import { datasets } from './read-model.random.js';
 import { at, event, file, operation, purge, stats, uid } from './read-model.rows.js';
 
-const missing = await whyNoMongod();
+const missing = await whyNoSharedMongod();
 if (missing !== null) console.warn(`no mongod: ${missing}`);
 
 describe.skipIf(missing !== null)(`MongoDB ${NEEDS_MONGOD}`, () => {

@@ -31,16 +31,6 @@ export interface MongodOptions {
   readonly replicaSet?: boolean;
 }
 
-/** A server that tests share: the one that `LETHE_TEST_MONGODB` names, else a mongod of this test file's own. */
-export const sharedMongod = async (): Promise<Pick<Mongod, 'urlOf' | 'cleanup'>> => {
-  const given = process.env['LETHE_TEST_MONGODB'];
-  if (given === undefined) return startMongod();
-  return {
-    urlOf: (database) => given.replace(/^(mongodb(?:\+srv)?:\/\/[^/?]+)(?:\/[^?]*)?/, `$1/${database}`),
-    cleanup: async () => undefined,
-  };
-};
-
 /** What goes into a suite's name where it is skipped: see `.ci/tally.mjs`. */
 export const NEEDS_MONGOD = '[needs mongod]';
 
@@ -52,6 +42,20 @@ export const whyNoMongod = async (): Promise<string | null> => {
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
+};
+
+/** The same where a server that is given would do: see `sharedMongod`. */
+export const whyNoSharedMongod = async (): Promise<string | null> =>
+  process.env['LETHE_TEST_MONGODB'] === undefined ? whyNoMongod() : null;
+
+/** A server that tests share: the one that `LETHE_TEST_MONGODB` names, else a mongod of this test file's own. */
+export const sharedMongod = async (): Promise<Pick<Mongod, 'urlOf' | 'cleanup'>> => {
+  const given = process.env['LETHE_TEST_MONGODB'];
+  if (given === undefined) return startMongod();
+  return {
+    urlOf: (database) => given.replace(/^(mongodb(?:\+srv)?:\/\/[^/?]+)(?:\/[^?]*)?/, `$1/${database}`),
+    cleanup: async () => undefined,
+  };
 };
 
 /** @throws Error: it can't be fetched, or doesn't start; with the end of what it said */
