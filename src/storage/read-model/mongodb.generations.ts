@@ -1,0 +1,170 @@
+import type { ClientSession, Collection as Stored } from 'mongodb';
+import { z } from 'zod';
+import { Corrupt, Unavailable } from '../errors.js';
+import { ONE_MOMENT, type Connection } from './mongodb.connection.js';
+import { corrupt } from './mongodb.errors.js';
+import { GENERATIONS, dropTables, isTable, makeIndexes, makeTables, tablesIn } from './mongodb.schema.js';
+import { inTransaction, refusalOf } from './mongodb.transaction.js';
+
+/**
+ * Which generations of the model there are. Each has collections of its own, and here a document with its checkpoint:
+ *
+ *   filling -> live -> previous -> gone
+ *        └──────────────────────────^     given up for another that was begun
+ *
+ * One is live, at most one is being filled. The one before the live one stays for whoever still reads it, and goes with the next switch.
+ * The number of one that is gone is never used again, so its document stays.
+ */
+export interface Generation {
+  readonly _id: number;
+  readonly state: 'filling' | 'live' | 'previous' | 'gone';
+  readonly format: number;
+  readonly checkpoint: bigint;
+}
+
+/** Raise it when what the projections write into a row changes, or how it lies in a document, or an index. */
+export const FORMAT = 1;
+
+const generationSchema = z.object({
+  _id: z.int(),
+  state: z.enum(['filling', 'live', 'previous', 'gone']),
+  format: z.int(),
+  checkpoint: z.bigint(),
+});
+
+/** Whoever writes works on one of these. */
+export const AT_WORK: Generation['state'][] = ['filling', 'live'];
+
+const MOST_ATTEMPTS = 10;
+
+export class Generations {
+  readonly documents: Stored<Generation>;
+
+  constructor(private readonly connection: Connection) {
+    this.documents = connection.db.collection<Generation>(GENERATIONS);
+  }
+
+  /** Null before the first worker was here. @throws Corrupt */
+  async live(session?: ClientSession): Promise<Generation | null> {
+    const found = await this.documents.findOne(
+      { state: 'live' },
+      session === undefined ? {} : { session, ...ONE_MOMENT },
+    );
+    return found === null ? null : generationOf(this.connection.name, found);
+  }
+
+  async at(number: number): Promise<Generation> {
+    return generationOf(this.connection.name, await this.documents.findOne({ _id: number }));
+  }
+
+  /**
+   * The generation that a worker writes, ready for rows: one that is being filled, else the live one; a new one where the live one's
+   * format is older than this code's, or `rebuild` asks for it. Of several workers that begin at once, all get the same.
+   *
+   * @throws Corrupt: the live one is newer than this code, or the database is another program's
+   */
+  async claim(rebuild: boolean): Promise<Generation> {
+    await this.refuseForeign();
+    for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt += 1) {
+      const claimed = await this.claimed(rebuild);
+      if (claimed === null) continue;
+      await makeTables(this.connection.db, claimed._id);
+      // One that is being filled gets the rest when it goes live.
+      await makeIndexes(this.connection.db, claimed._id, claimed.state === 'live' ? 'all' : 'loading');
+      await this.sweep();
+      return claimed;
+    }
+    throw new Unavailable(`${this.connection.name}: other workers kept beginning it anew: see what they do`);
+  }
+
+  /** From here on whoever reads sees this generation. False where it is not being filled any more. */
+  async goLive(number: number): Promise<boolean> {
+    const switched = await inTransaction(this.connection, async (session) => {
+      const options = { session };
+      const { matchedCount } = await this.documents.updateOne(
+        { _id: number, state: 'filling' },
+        { $set: { state: 'live' } },
+        options,
+      );
+      if (matchedCount === 0) return false;
+      await this.documents.updateMany({ state: 'previous' }, { $set: { state: 'gone' } }, options);
+      await this.documents.updateMany(
+        { state: 'live', _id: { $ne: number } },
+        { $set: { state: 'previous' } },
+        options,
+      );
+      return true;
+    });
+    await this.sweep();
+    return switched;
+  }
+
+  /** Null where another worker was faster. */
+  private async claimed(rebuild: boolean): Promise<Generation | null> {
+    const all = (await this.documents.find().toArray()).map((one) => generationOf(this.connection.name, one));
+    const live = all.find(({ state }) => state === 'live');
+    if (live === undefined) return this.added({ _id: 1, state: 'live', format: FORMAT, checkpoint: 0n }, null);
+    refuseNewer(this.connection.name, live);
+    const filling = all.find(({ state }) => state === 'filling');
+    if (!rebuild && filling?.format === FORMAT) return filling;
+    if (!rebuild && live.format === FORMAT) return live;
+    const next = Math.max(...all.map(({ _id }) => _id)) + 1;
+    return this.added({ _id: next, state: 'filling', format: FORMAT, checkpoint: 0n }, filling?._id ?? null);
+  }
+
+  private async added(generation: Generation, insteadOf: number | null): Promise<Generation | null> {
+    try {
+      return await inTransaction(this.connection, async (session) => {
+        if (insteadOf !== null) {
+          const given = await this.documents.updateOne(
+            { _id: insteadOf, state: 'filling' },
+            { $set: { state: 'gone' } },
+            { session },
+          );
+          if (given.matchedCount === 0) return null;
+        }
+        await this.documents.insertOne(generation, { session });
+        return generation;
+      });
+    } catch (error) {
+      if (refusalOf(error) === 'DuplicateKey' || isDuplicate(error)) return null;
+      throw error;
+    }
+  }
+
+  /** Drops the collections of those that are gone: again by the next worker where this one dies in between. */
+  private async sweep(): Promise<void> {
+    const gone = await this.documents.find({ state: 'gone' }, { projection: { _id: 1 } }).toArray();
+    await dropTables(
+      this.connection.db,
+      gone.map(({ _id }) => _id),
+    );
+  }
+
+  private async refuseForeign(): Promise<void> {
+    const names = await tablesIn(this.connection);
+    if (names.includes(GENERATIONS) || names.every(isTable)) return;
+    throw new Corrupt(
+      `${this.connection.name}: the database holds collections of something else, and was left as it is: name another database in the URL`,
+    );
+  }
+}
+
+const DUPLICATE_KEY = 11_000;
+const isDuplicate = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === DUPLICATE_KEY;
+
+/** @throws Corrupt: it reads as none */
+export const generationOf = (name: string, value: unknown): Generation => {
+  const { success, data, error } = generationSchema.safeParse(value);
+  if (success) return data;
+  throw corrupt(name, 'has a generation that reads as none', error);
+};
+
+/** @throws Corrupt: rows of that format are not this code's to read or write */
+export const refuseNewer = (name: string, { format }: Generation): void => {
+  if (format <= FORMAT) return;
+  throw new Corrupt(
+    `${name} was built by a newer version of Lethe (format ${format}; this one reads ${FORMAT}): upgrade Lethe`,
+  );
+};

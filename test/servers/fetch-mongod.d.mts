@@ -1,0 +1,1 @@
+export function fetchMongod(): Promise<string>;
