@@ -91,7 +91,7 @@ export class EventStoreDbLog {
   addNoise(count: number, streamOf: (index: number) => string = (index) => `$stats-127.0.0.1:${index % 3}`): void {
     for (let index = 0; index < count; index += 1) {
       const stream = streamOf(index);
-      this.write({ ...system('Noise', {}), stream, revision: this.lastRevision(stream) + 1n });
+      this.write({ ...system('$statsCollected', {}), stream, revision: this.lastRevision(stream) + 1n });
     }
     this.ring();
   }

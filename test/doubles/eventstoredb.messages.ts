@@ -17,8 +17,6 @@ import type { AppendOutcome, Expected, LogEvent, Proposed } from './eventstoredb
 
 // Between the messages of EventStoreDB's protocol and what they say.
 
-export const MAX_APPEND_BYTES = 1024 * 1024;
-
 export const nameOf = (identifier: StreamIdentifier | undefined): string =>
   Buffer.from(identifier?.getStreamName_asU8() ?? []).toString('utf8');
 
@@ -100,8 +98,8 @@ export const conflictStatus = (actual: bigint, expected: Expected): Status => {
 export const deletedStatus = (stream: string): Status =>
   statusOf('StreamDeleted', new shared.StreamDeleted().setStreamIdentifier(identifierOf(stream)));
 
-export const tooLargeStatus = (): Status =>
-  statusOf('MaximumAppendSizeExceeded', new shared.MaximumAppendSizeExceeded().setMaxappendsize(MAX_APPEND_BYTES));
+export const tooLargeStatus = (limit: number): Status =>
+  statusOf('MaximumAppendSizeExceeded', new shared.MaximumAppendSizeExceeded().setMaxappendsize(limit));
 
 export const badRequestStatus = (why: string): Status =>
   statusOf('BadRequest', new shared.BadRequest().setMessage(why)).setMessage(why);

@@ -8,8 +8,9 @@ import {
   type ServerUnaryCall,
   type ServerWritableStream,
 } from '@grpc/grpc-js';
+import gossipService from '@eventstore/db-client/generated/gossip_grpc_pb.js';
+import type { ClusterInfo } from '@eventstore/db-client/generated/gossip_pb.js';
 import featuresService from '@eventstore/db-client/generated/serverfeatures_grpc_pb.js';
-import features from '@eventstore/db-client/generated/serverfeatures_pb.js';
 import type { SupportedMethods } from '@eventstore/db-client/generated/serverfeatures_pb.js';
 import type { Empty } from '@eventstore/db-client/generated/shared_pb.js';
 import streamsService from '@eventstore/db-client/generated/streams_grpc_pb.js';
@@ -33,7 +34,6 @@ import {
   deletedStatus,
   expectedOf,
   isUuid,
-  MAX_APPEND_BYTES,
   nameOf,
   proposedOf,
   serverError,
@@ -41,6 +41,7 @@ import {
   streamDeleted,
   tooLargeStatus,
 } from './eventstoredb.messages.js';
+import { clusterOf, supportedMethods } from './eventstoredb.node.js';
 import { serveRead } from './eventstoredb.reads.js';
 
 /** What goes wrong, from now on, until it is set back. */
@@ -57,6 +58,10 @@ export interface Faults {
   deny: boolean;
   /** Each answer waits so long. */
   delayMs: number;
+  /** Appends are answered without their position, as a repeat is that comes before the index has taken in the first. */
+  hidePositions: boolean;
+  /** The largest append that is taken: MaxAppendSize in the server's configuration. */
+  maxAppendBytes: number;
 }
 
 /** A gRPC server that speaks EventStoreDB's protocol to the real client, and behaves as a real 23.10.6 was seen to behave. */
@@ -66,8 +71,10 @@ export interface EventStoreDouble {
   /** What is stored. With a data file it is read anew at each start. */
   readonly log: EventStoreDbLog;
   readonly faults: Faults;
-  /** The calls that came, since the beginning. */
-  readonly seen: { appends: number; batches: number; reads: number; subscriptions: number };
+  /** The calls that came since the beginning, and the events that went out. */
+  readonly seen: { appends: number; batches: number; reads: number; subscriptions: number; events: number };
+  /** How many subscriptions are fed at present. */
+  readonly openSubscriptions: number;
   /** Ends all subscriptions as a lost connection does. */
   cutSubscriptions(): void;
   /** Stops as kill -9 does: every connection breaks. What was written stays. */
@@ -91,8 +98,17 @@ export const startEventStoreDouble = async (
 type ReadCall = ServerWritableStream<ReadReq, ReadResp>;
 
 class Double implements EventStoreDouble {
-  readonly faults: Faults = { refuse: false, hang: false, loseAnswers: 0, notLeader: 0, deny: false, delayMs: 0 };
-  readonly seen = { appends: 0, batches: 0, reads: 0, subscriptions: 0 };
+  readonly faults: Faults = {
+    refuse: false,
+    hang: false,
+    loseAnswers: 0,
+    notLeader: 0,
+    deny: false,
+    delayMs: 0,
+    hidePositions: false,
+    maxAppendBytes: 1024 * 1024,
+  };
+  readonly seen = { appends: 0, batches: 0, reads: 0, subscriptions: 0, events: 0 };
   log: EventStoreDbLog;
   private server: Server | null = null;
   private readonly subscriptions = new Set<ReadCall>();
@@ -108,16 +124,23 @@ class Double implements EventStoreDouble {
     return `esdb://127.0.0.1:${this.port}?tls=false`;
   }
 
+  get openSubscriptions(): number {
+    return this.subscriptions.size;
+  }
+
   async start(): Promise<void> {
     if (this.server !== null) return;
     const server = new Server();
     server.addService(featuresService.ServerFeaturesService, {
-      getSupportedMethods: (_: ServerUnaryCall<Empty, SupportedMethods>, answer: sendUnaryData<SupportedMethods>) => {
+      getSupportedMethods: (_: ServerUnaryCall<Empty, SupportedMethods>, answer: sendUnaryData<SupportedMethods>) =>
         void this.guard(
           () => answer(null, supportedMethods()),
           (error) => answer(error),
-        );
-      },
+        ),
+    });
+    server.addService(gossipService.GossipService, {
+      read: (_: ServerUnaryCall<Empty, ClusterInfo>, answer: sendUnaryData<ClusterInfo>) =>
+        answer(null, clusterOf('127.0.0.1', this.port)),
     });
     server.addService(streamsService.StreamsService, {
       append: (call: ServerReadableStream<AppendReq, AppendResp>, answer: sendUnaryData<AppendResp>) =>
@@ -167,7 +190,7 @@ class Double implements EventStoreDouble {
     }
     await this.guard(
       () => {
-        if (sizeOf(proposed) > MAX_APPEND_BYTES) throw tooLarge();
+        if (sizeOf(proposed) > this.faults.maxAppendBytes) throw tooLarge(this.faults.maxAppendBytes);
         if (!proposed.every(({ id }) => isUuid(id)))
           throw serverError(status.UNKNOWN, 'Exception was thrown by handler.');
         const outcome = this.write(stream, expected, proposed);
@@ -208,7 +231,7 @@ class Double implements EventStoreDouble {
   }
 
   private batchResult(stream: string, expected: Expected, proposed: readonly Proposed[]): BatchResult {
-    if (sizeOf(proposed) > MAX_APPEND_BYTES) return tooLargeStatus();
+    if (sizeOf(proposed) > this.faults.maxAppendBytes) return tooLargeStatus(this.faults.maxAppendBytes);
     if (!proposed.every(({ id }) => isUuid(id))) return badRequestStatus('Unrecognized Guid format.');
     const outcome = this.write(stream, expected, proposed);
     if (outcome.kind === 'deleted') return deletedStatus(stream);
@@ -222,13 +245,14 @@ class Double implements EventStoreDouble {
     call.on('error', () => this.subscriptions.delete(call));
     await this.guard(async () => {
       if (isSubscription) this.subscriptions.add(call);
-      await serveRead(this.log, call, randomUUID());
+      await serveRead(this.log, call, randomUUID(), this.seen);
       this.subscriptions.delete(call);
     }, fail);
   }
 
   private write(stream: string, expected: Expected, proposed: readonly Proposed[]): AppendOutcome {
     const outcome = this.log.append(stream, expected, proposed);
+    if (this.faults.hidePositions && outcome.kind === 'appended') return { ...outcome, position: null };
     if (this.faults.loseAnswers <= 0) return outcome;
     this.faults.loseAnswers -= 1;
     throw serverError(status.UNAVAILABLE, 'Connection dropped');
@@ -272,17 +296,8 @@ class Double implements EventStoreDouble {
   }
 }
 
-const tooLarge = (): ReturnType<typeof serverError> =>
-  serverError(status.INVALID_ARGUMENT, `Maximum Append Size of ${MAX_APPEND_BYTES} Exceeded.`, {
+const tooLarge = (limit: number): ReturnType<typeof serverError> =>
+  serverError(status.INVALID_ARGUMENT, `Maximum Append Size of ${limit} Exceeded.`, {
     exception: 'maximum-append-size-exceeded',
-    'maximum-append-size': String(MAX_APPEND_BYTES),
+    'maximum-append-size': String(limit),
   });
-
-const supportedMethods = (): SupportedMethods => {
-  const supported = new features.SupportedMethods().setEventStoreServerVersion('23.10.6');
-  for (const name of ['append', 'batchappend', 'read']) {
-    const method = new features.SupportedMethod().setServiceName('event_store.client.streams.streams');
-    supported.addMethods(method.setMethodName(name).setFeaturesList(name === 'read' ? ['position', 'events'] : []));
-  }
-  return supported;
-};
