@@ -35,6 +35,7 @@ export class EventStoreDbLog {
   private readonly streams = new Map<string, LogEvent[]>();
   /** Where a stream begins, by its metadata (`$tb`): what is before is no longer read from it, but stays in `$all` until a scavenge. */
   private readonly truncated = new Map<string, bigint>();
+  private readonly scavenged = new Set<bigint>();
   private readonly tombstoned = new Set<string>();
   /** By id, what was written since the start: all that an append with `any` is compared with. */
   private readonly recent = new Map<string, LogEvent>();
@@ -76,6 +77,12 @@ export class EventStoreDbLog {
     return this.tombstoned.has(stream);
   }
 
+  /** Whether a record begins at a position, or did, or none has come there yet: elsewhere the server cannot read. */
+  isReadable(position: bigint): boolean {
+    const next = this.events[this.indexOf(position)];
+    return next === undefined || next.position === position || this.scavenged.has(position);
+  }
+
   /** The index of the first event at or after a position. */
   indexOf(position: bigint): number {
     let [low, high] = [0, this.events.length];
@@ -113,8 +120,9 @@ export class EventStoreDbLog {
     this.ring();
   }
 
-  /** Takes events out of the file, as a scavenge does. */
+  /** Takes events out of the file, as a scavenge does. Where they were, the server can still begin to read. */
   scavenge(isGone: (event: LogEvent) => boolean): void {
+    for (const event of this.events) if (isGone(event)) this.scavenged.add(event.position);
     const kept = this.events.filter((event) => !isGone(event));
     this.events.splice(0, this.events.length, ...kept);
   }

@@ -127,6 +127,19 @@ export const streamDeleted = (stream: string): ServiceError =>
     'stream-name': stream,
   });
 
+export const tooLarge = (limit: number): ServiceError =>
+  serverError(status.INVALID_ARGUMENT, `Maximum Append Size of ${limit} Exceeded.`, {
+    exception: 'maximum-append-size-exceeded',
+    'maximum-append-size': String(limit),
+  });
+
+export const notLeader = (host: string, port: number): ServiceError =>
+  serverError(status.NOT_FOUND, 'Leader info available', {
+    exception: 'not-leader',
+    'leader-endpoint-host': host,
+    'leader-endpoint-port': String(port),
+  });
+
 export const eventMessage = (event: LogEvent): ReadResp => {
   const recorded = new streams.ReadResp.ReadEvent.RecordedEvent();
   recorded.setId(new shared.UUID().setString(event.id));

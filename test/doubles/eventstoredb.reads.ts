@@ -82,9 +82,7 @@ const at = (log: EventStoreDbLog, index: number): ReadResp => {
 };
 
 const assertRecord = (log: EventStoreDbLog, position: bigint): void => {
-  const event = log.events[log.indexOf(position)];
-  if (event !== undefined && event.position !== position)
-    throw serverError(status.INVALID_ARGUMENT, 'Trying to read from an invalid position');
+  if (!log.isReadable(position)) throw serverError(status.INVALID_ARGUMENT, 'Trying to read from an invalid position');
 };
 
 const feedStream = async (log: EventStoreDbLog, call: Call, send: Send, options: ReadReq.Options): Promise<void> => {

@@ -35,10 +35,12 @@ import {
   expectedOf,
   isUuid,
   nameOf,
+  notLeader,
   proposedOf,
   serverError,
   sizeOf,
   streamDeleted,
+  tooLarge,
   tooLargeStatus,
 } from './eventstoredb.messages.js';
 import { clusterOf, supportedMethods } from './eventstoredb.node.js';
@@ -72,7 +74,7 @@ export interface EventStoreDouble {
   readonly log: EventStoreDbLog;
   readonly faults: Faults;
   /** The calls that came since the beginning, and the events that went out. */
-  readonly seen: { appends: number; batches: number; reads: number; subscriptions: number; events: number };
+  readonly seen: Record<'appends' | 'batches' | 'reads' | 'subscriptions' | 'gossips' | 'events', number>;
   /** How many subscriptions are fed at present. */
   readonly openSubscriptions: number;
   /** Ends all subscriptions as a lost connection does. */
@@ -108,7 +110,7 @@ class Double implements EventStoreDouble {
     hidePositions: false,
     maxAppendBytes: 1024 * 1024,
   };
-  readonly seen = { appends: 0, batches: 0, reads: 0, subscriptions: 0, events: 0 };
+  readonly seen = { appends: 0, batches: 0, reads: 0, subscriptions: 0, gossips: 0, events: 0 };
   log: EventStoreDbLog;
   private server: Server | null = null;
   private readonly subscriptions = new Set<ReadCall>();
@@ -139,8 +141,13 @@ class Double implements EventStoreDouble {
         ),
     });
     server.addService(gossipService.GossipService, {
-      read: (_: ServerUnaryCall<Empty, ClusterInfo>, answer: sendUnaryData<ClusterInfo>) =>
-        answer(null, clusterOf('127.0.0.1', this.port)),
+      read: (_: ServerUnaryCall<Empty, ClusterInfo>, answer: sendUnaryData<ClusterInfo>) => {
+        this.seen.gossips += 1;
+        void this.guard(
+          () => answer(null, clusterOf('127.0.0.1', this.port)),
+          (error) => answer(error),
+        );
+      },
     });
     server.addService(streamsService.StreamsService, {
       append: (call: ServerReadableStream<AppendReq, AppendResp>, answer: sendUnaryData<AppendResp>) =>
@@ -276,7 +283,7 @@ class Double implements EventStoreDouble {
     }
     if (faults.notLeader > 0) {
       faults.notLeader -= 1;
-      fail(this.notLeader());
+      fail(notLeader('127.0.0.1', this.port));
       return;
     }
     try {
@@ -286,18 +293,4 @@ class Double implements EventStoreDouble {
       else fail(serverError(status.UNKNOWN, `the double failed: ${String(error)}`));
     }
   }
-
-  private notLeader(): ReturnType<typeof serverError> {
-    return serverError(status.NOT_FOUND, 'Leader info available', {
-      exception: 'not-leader',
-      'leader-endpoint-host': '127.0.0.1',
-      'leader-endpoint-port': String(this.port),
-    });
-  }
 }
-
-const tooLarge = (limit: number): ReturnType<typeof serverError> =>
-  serverError(status.INVALID_ARGUMENT, `Maximum Append Size of ${limit} Exceeded.`, {
-    exception: 'maximum-append-size-exceeded',
-    'maximum-append-size': String(limit),
-  });
