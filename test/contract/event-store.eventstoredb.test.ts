@@ -356,6 +356,15 @@ describe('a subscription', () => {
     await subscription.end();
   });
 
+  test('comes in large batches where much is there, since each costs its reader a transaction', async () => {
+    const store = await open();
+    for (let stream = 0; stream < 5_000; stream += 1) double.log.append(`lethe.s${stream}`, 'no_stream', [proposed()]);
+    const sizes: number[] = [];
+    for await (const batch of store.readAll(BEGINNING)) sizes.push(batch.length);
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(5_000);
+    expect(sizes.length).toBeLessThan(100);
+  });
+
   test('leaves nothing behind on the server when it is left', async () => {
     const store = await open();
     await fill(store, 3);

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
 /**
  * Takes what comes over a stream of the client's, as it comes. The stream itself holds no more than its high-water mark, and the server
@@ -37,7 +38,7 @@ export class Inlet {
    */
   async next(size: number, signals: readonly AbortSignal[], patienceMs: number | null): Promise<unknown[] | null> {
     for (let isLate = false; ;) {
-      const batch = this.take(size);
+      const batch = await this.gather(size);
       if (batch.length > 0) return batch;
       if (this.isTouched || signals.some(({ aborted }) => aborted)) {
         this.isTouched = false;
@@ -48,6 +49,18 @@ export class Inlet {
       if (isLate) throw new Late(patienceMs ?? 0);
       isLate = await this.wait(signals, patienceMs);
     }
+  }
+
+  /** What has come, and what comes with it: a batch is made of what the network brings at once, and not of its first item. */
+  private async gather(size: number): Promise<unknown[]> {
+    const batch = this.take(size);
+    for (let come = batch.length; come > 0 && batch.length < size;) {
+      await nextTurn();
+      const more = this.take(size - batch.length);
+      come = more.length;
+      batch.push(...more);
+    }
+    return batch;
   }
 
   private take(size: number): unknown[] {
