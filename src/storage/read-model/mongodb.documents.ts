@@ -95,6 +95,7 @@ const NAMES: { readonly [C in Collection]: readonly string[] } = {
   catalogue: ['registry', 'uid', 'live', 'record'],
   history: ['position', 'registry', 'uid', 'data'],
   purges: ['registry', 'uid', 'state', 'verdict', 'purge'],
+  withdrawals: ['registry', 'uid', 'kind', 'targets'],
   operations: ['id', 'state', 'criteria'],
   stats: ['registry', 'records', 'bytes'],
 };
