@@ -86,8 +86,10 @@ const write = async (path: string, records: number): Promise<DataFolder> => {
     await batches.add([...pointedAt()].map((story) => story.next(clock)));
     for (let number = 0; number < records;) {
       const appends = [];
+      // Each upload began a moment ago, as it would have.
+      const seenAt = first + batches.events;
       for (const end = Math.min(number + CHUNK, records); number < end; number += 1) {
-        const story = Story.ofFile(number, first);
+        const story = Story.ofFile(number, seenAt);
         appends.push(story.next(clock));
         if (story.isOver) untouched.push(story.uid);
         else underWay.push(story);

@@ -1,16 +1,16 @@
 import type { FileFields } from '../events/events.js';
 import { storageFacts, type StorageFacts } from '../events/storage-data.js';
 import { sameRef, type Ref } from '../events/vocabulary.js';
-import type { CatalogueRow, Condition, PurgeRow, ReadModel, Rows } from '../storage/read-model/port.js';
+import type { CatalogueRow, Condition, PurgeRow, ReadModel, Rows, Sort } from '../storage/read-model/port.js';
 import { spanIn, type Span } from './overlap.js';
 
 /** Rows that one question to the model brings. */
 const PAGE = 500;
+/** Deletions that are held in memory for a batch, rather than asked for one by one. */
+const FEW = 1_000;
 
-const byUid = [
-  { path: 'registry', descending: false },
-  { path: 'uid', descending: false },
-];
+const ascending = (path: string): Sort => ({ path, descending: false });
+const byUid = ['registry', 'uid'].map(ascending);
 
 /** The rows that these conditions name, by registry and uid, a page at a time: whoever asks stops where it has enough. */
 async function* pages<C extends 'catalogue' | 'purges'>(
@@ -125,14 +125,23 @@ export const filesIn = async (
   return unique(found);
 };
 
-/** The purges whose deletion of an overlapping object stands. */
-export const deletionsIn = async (model: ReadModel, overlaps: readonly Overlap[]): Promise<PurgeRow[]> => {
+/** Deletions that stand, or those that stood after a position and have ended. */
+export type Deletions = 'standing' | { readonly endedAfter: number };
+
+const deletionsWhere = (which: Deletions): Condition =>
+  which === 'standing'
+    ? { path: 'deleting', op: 'eq', value: true }
+    : { path: 'stoodUntil', op: 'gt', value: which.endedAfter };
+
+/** The purges for which such a deletion is, or was, of an object that overlaps. */
+export const deletionsIn = async (
+  model: ReadModel,
+  overlaps: readonly Overlap[],
+  which: Deletions = 'standing',
+): Promise<PurgeRow[]> => {
   const found: PurgeRow[] = [];
   for (const { storage, span } of overlaps) {
-    const here: Condition[] = [
-      { path: 'deleting', op: 'eq', value: true },
-      { path: 'object.storage', op: 'eq', value: storage },
-    ];
+    const here: Condition[] = [deletionsWhere(which), { path: 'object.storage', op: 'eq', value: storage }];
     for (const where of conditionsOf('object.path', span)) {
       found.push(...(await gather(pages(model, 'purges', [...here, ...where]), () => false)));
     }
@@ -140,15 +149,13 @@ export const deletionsIn = async (model: ReadModel, overlaps: readonly Overlap[]
   return unique(found);
 };
 
-/** Whether any deletion stands, wherever. */
-export const anyDeletion = async (model: ReadModel): Promise<boolean> => {
-  const where: Condition[] = [{ path: 'deleting', op: 'eq', value: true }];
-  return (await model.find('purges', { where, sort: byUid, after: null, limit: 1 })).length > 0;
+/** Every such deletion, wherever; null where there are more than a thousand. */
+export const fewDeletions = async (model: ReadModel, which: Deletions): Promise<PurgeRow[] | null> => {
+  // Sorted as the index is: no more rows are read than are taken.
+  const sort = (which === 'standing' ? ['object.storage', 'object.path'] : ['stoodUntil']).map(ascending);
+  const rows = await model.find('purges', { where: [deletionsWhere(which)], sort, after: null, limit: FEW + 1 });
+  return rows.length > FEW ? null : rows;
 };
-
-/** The purges whose deletion stood after a position and has ended. */
-export const deletionsEndedAfter = async (model: ReadModel, position: number): Promise<PurgeRow[]> =>
-  gather(pages(model, 'purges', [{ path: 'stoodUntil', op: 'gt', value: position }]), () => false);
 
 /** Who else lives on a file's object. */
 export const sharersOf = async (model: ReadModel, ref: Ref, fields: FileFields): Promise<Ref[]> => {

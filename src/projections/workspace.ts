@@ -1,17 +1,7 @@
 import { isTrashable, refKey, sameRef, type Ref } from '../events/vocabulary.js';
 import type { CatalogueRow, PurgeRow, ReadModel } from '../storage/read-model/port.js';
-import {
-  allStorages,
-  anyDeletion,
-  deletionsEndedAfter,
-  deletionsIn,
-  filesIn,
-  overlapsOf,
-  pointingAt,
-  storedOf,
-  type Enough,
-  type Stored,
-} from './neighbours.js';
+import { KnownDeletions } from './deletions.js';
+import { allStorages, filesIn, overlapsOf, pointingAt, storedOf, type Enough, type Stored } from './neighbours.js';
 import { inSpan } from './overlap.js';
 import { StatsMoves } from './stats.js';
 
@@ -30,15 +20,18 @@ export class Workspace {
   readonly stats = new StatsMoves();
   /** The live storages; null once one of them has changed. */
   private known: Stored[] | null = null;
-  /** Whether the model has a deletion that stands, and those that have ended since the earliest look of this batch's registrations. */
-  private deletions: { readonly any: boolean; readonly ended: readonly PurgeRow[] } = { any: false, ended: [] };
+  /** Those that stand in the model, and those that have ended since the earliest look of this batch's registrations. */
+  private deletions: readonly KnownDeletions[] = [];
 
   constructor(private readonly model: ReadModel) {}
 
   /** @param since the earliest position after which a deletion concerns this batch; null where it registers no object */
   async load(keys: ReadonlySet<string>, fresh: ReadonlySet<string>, since: number | null): Promise<void> {
     if (since !== null) {
-      this.deletions = { any: await anyDeletion(this.model), ended: await deletionsEndedAfter(this.model, since) };
+      this.deletions = [
+        await KnownDeletions.of(this.model, 'standing'),
+        await KnownDeletions.of(this.model, { endedAfter: since }),
+      ];
     }
     for (const key of fresh) this.originals.set(key, null);
     const rows = await this.model.get('catalogue', [...keys]);
@@ -97,8 +90,8 @@ export class Workspace {
   /** The purges for which something that overlaps `path` was being deleted at any moment after `since`. */
   async deletionsSince(since: number, storage: string, path: string): Promise<PurgeRow[]> {
     const overlaps = overlapsOf(await this.storages(), storage, path);
-    const standing = this.deletions.any ? await deletionsIn(this.model, overlaps) : [];
-    const rows = new Map([...standing, ...this.deletions.ended].map((row) => [refKey(row), row]));
+    const rows = new Map<string, PurgeRow>();
+    for (const known of this.deletions) for (const row of await known.overlapping(overlaps)) rows.set(refKey(row), row);
     for (const [key, row] of this.purges) rows.set(key, row);
     return [...rows.values()].filter(({ object, deleting, stoodUntil }) => {
       if (object === null || !(deleting || (stoodUntil !== null && stoodUntil > since))) return false;

@@ -56,7 +56,13 @@ export const INDEXES: { readonly [C in Collection]: readonly Index[] } = {
   purges: [
     { name: 'by_open', paths: ['open', 'purge.position'], loading: true },
     { name: 'by_deleting', paths: ['deleting', 'object.storage', 'object.path'], loading: true },
-    { name: 'by_deleted', paths: ['stoodUntil'], sparse: 'stoodUntil', loading: true },
+    { name: 'by_ended', paths: ['stoodUntil'], sparse: 'stoodUntil', loading: true },
+    {
+      name: 'by_deleted',
+      paths: ['object.storage', 'object.path', 'stoodUntil'],
+      sparse: 'stoodUntil',
+      loading: true,
+    },
     { name: 'by_requested', paths: ['purge.at', 'uid'] },
     { name: 'by_operation', paths: ['purge.operation', 'state'], sparse: 'purge.operation' },
   ],

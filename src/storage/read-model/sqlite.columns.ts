@@ -1,5 +1,5 @@
 import { INDEXES, MEMBERS, holdsPosition } from './indexes.js';
-import type { Collection, Path, Scalar } from './port.js';
+import { COLLECTIONS, type Collection, type Path, type Scalar } from './port.js';
 
 /**
  * How a collection lies in a table: `_key`, the whole document in `_doc`, and a column for each path that an index names. A column is
@@ -14,9 +14,12 @@ const PATH = /^[A-Za-z]+(\.[A-Za-z]+)*$/;
 /** The path whose value is the row's key. */
 const KEY_PATH: { readonly [C in Collection]?: Path } = { history: 'position', operations: 'id' };
 
-export const columnsOf = (collection: Collection): readonly Path[] => [
+const columns = (collection: Collection): readonly Path[] => [
   ...new Set(INDEXES[collection].flatMap(({ paths }) => paths).filter((path) => path !== KEY_PATH[collection])),
 ];
+const COLUMNS = new Map(COLLECTIONS.map((collection) => [collection, columns(collection)]));
+
+export const columnsOf = (collection: Collection): readonly Path[] => COLUMNS.get(collection) ?? [];
 
 /** The column of an array's members as one JSON text: whether they changed is seen without reading the document. */
 export const membersColumn = (path: Path): string => `_members.${path}`;
