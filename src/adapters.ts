@@ -1,11 +1,18 @@
 import { realpath } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
 import type { Config } from './config.js';
+import { ConfigError } from './config.stores.js';
 import type { Random } from './ports.js';
-import { Unavailable } from './storage/errors.js';
-import { openSqliteEventStore, type SqliteEventStore } from './storage/event-store/sqlite.js';
+import { InvalidPath, Unavailable } from './storage/errors.js';
+import { openEventStoreDb } from './storage/event-store/eventstoredb.js';
+import type { EventStore } from './storage/event-store/port.js';
+import { openSqliteEventStore } from './storage/event-store/sqlite.js';
 import { openFilesystemStore } from './storage/object-store/filesystem.js';
+import { InvalidS3Root, parseS3Root, placeOfS3, type S3Root } from './storage/object-store/minio.root.js';
+import { openMinioStore } from './storage/object-store/minio.js';
 import type { ObjectStore, ObjectStores } from './storage/object-store/port.js';
+import { LateReadModel } from './storage/read-model/late.js';
+import { openMongoReadModel } from './storage/read-model/mongodb.js';
 import type { ReadModel } from './storage/read-model/port.js';
 import { openSqliteReadModel } from './storage/read-model/sqlite.js';
 
@@ -16,21 +23,54 @@ import { openSqliteReadModel } from './storage/read-model/sqlite.js';
 
 export { lockDataFolder } from './storage/event-store/lock.js';
 
-export const openEventStore = (config: Config, mode: 'read-write' | 'read-only'): Promise<SqliteEventStore> =>
-  openSqliteEventStore({ file: join(config.data, 'events.sqlite'), prefix: config.streamPrefix, mode });
+type Mode = 'read-write' | 'read-only';
 
-export const openReadModel = (config: Config, mode: 'read-write' | 'read-only'): Promise<ReadModel> =>
-  openSqliteReadModel({ file: join(config.data, 'read-model.sqlite'), mode });
+export interface OpenedEventStore {
+  readonly store: EventStore;
+  /** Calls the listener after each append of this process, where the log cannot tell a subscription of another thread by itself. */
+  readonly onAppended: (listener: () => void) => void;
+  /** There may be more in the log: what a thread is told of another's append. */
+  readonly wake: () => void;
+}
+
+export const openEventStore = async ({ eventStore, data, streamPrefix: prefix }: Config, mode: Mode) =>
+  eventStore === null
+    ? embeddedEventStore(join(data, 'events.sqlite'), prefix, mode)
+    : telling(await openEventStoreDb({ url: eventStore, prefix, mode }));
+
+const embeddedEventStore = async (file: string, prefix: string, mode: Mode): Promise<OpenedEventStore> => {
+  const store = await openSqliteEventStore({ file, prefix, mode });
+  return { store, onAppended: (listener) => store.onAppended(listener), wake: () => store.wake() };
+};
+
+/** A server tells every subscription of what is appended, whoever did it. */
+const telling = (store: EventStore): OpenedEventStore => ({
+  store,
+  onAppended: () => undefined,
+  wake: () => undefined,
+});
+
+export const openReadModel = async ({ readModel, data }: Config, mode: Mode): Promise<ReadModel> =>
+  readModel === null
+    ? openSqliteReadModel({ file: join(data, 'read-model.sqlite'), mode })
+    : new LateReadModel(() => openMongoReadModel({ url: readModel, mode }));
+
+/** Whether anything lies in the data folder that one process alone may have open. */
+export const usesDataFolder = ({ eventStore, readModel, storages }: Config): boolean =>
+  eventStore === null || readModel === null || storages.some(({ root }) => root === 'file:');
 
 /** Opens each root once, when it is first asked for, and none that the configuration does not reach. */
 export const openObjectStores = (config: Config, random: Random): ObjectStores => {
   const opened = new Map<string, Promise<ObjectStore>>();
   const folderOf = (root: string): string =>
     root === 'file:' ? join(config.data, 'objects') : resolve(root.slice('file:'.length));
-  const placeOf = async (root: string): Promise<string> => `file:${withSlash(await resolved(folderOf(root)))}`;
+  const placeOf = async (root: string): Promise<string> =>
+    isS3(root) ? placeOfS3(parsedS3(root)) : `file:${withSlash(await resolved(folderOf(root)))}`;
+
+  for (const { name, root } of config.storages) assertRoot(name, root);
 
   const grant = async (root: string): Promise<{ managed: boolean } | null> => {
-    if (root !== 'file:' && !root.startsWith('file:/')) return null;
+    if (root !== 'file:' && !root.startsWith('file:/') && !isS3(root)) return null;
     const place = await placeOf(root);
     let managed: boolean | null = null;
     for (const configured of config.storages) {
@@ -39,9 +79,13 @@ export const openObjectStores = (config: Config, random: Random): ObjectStores =
     return managed === null ? null : { managed };
   };
 
+  const tag = (): string => tagFrom(random);
   const open = async (root: string): Promise<ObjectStore> => {
     if ((await grant(root)) === null) throw new Unavailable('the configuration no longer names its root');
-    return openFilesystemStore({ root: folderOf(root), random: () => tag(random), create: root === 'file:' });
+    if (!isS3(root)) return openFilesystemStore({ root: folderOf(root), random: tag, create: root === 'file:' });
+    const { accessKey, secretKey } = config.s3 ?? { accessKey: '', secretKey: '' };
+    const isDefault = config.storages.some((storage) => storage.name === 'default' && storage.root === root);
+    return openMinioStore({ root, accessKey, secretKey, random: tag, create: isDefault });
   };
 
   return {
@@ -66,6 +110,27 @@ export const openObjectStores = (config: Config, random: Random): ObjectStores =
   };
 };
 
+const isS3 = (root: string): boolean => root.startsWith('s3://');
+
+const assertRoot = (name: string, root: string): void => {
+  try {
+    if (isS3(root)) parseS3Root(root);
+  } catch (error) {
+    if (error instanceof InvalidS3Root) throw new ConfigError(`storages: of ${name}, ${error.message}`);
+    throw error;
+  }
+};
+
+/** @throws InvalidPath where a caller names a root that is none */
+const parsedS3 = (root: string): S3Root => {
+  try {
+    return parseS3Root(root);
+  } catch (error) {
+    if (error instanceof InvalidS3Root) throw new InvalidPath(error.message);
+    throw error;
+  }
+};
+
 const withSlash = (folder: string): string => (folder.endsWith(sep) ? folder : folder + sep);
 
 /** A folder with links resolved, as far as it exists: the rest of the path is as it was named. */
@@ -81,7 +146,7 @@ const resolved = async (folder: string): Promise<string> => {
 };
 
 /** Twelve hexadecimal digits. */
-const tag = (random: Random): string =>
+const tagFrom = (random: Random): string =>
   Math.floor(random.next() * 2 ** 48)
     .toString(16)
     .padStart(12, '0');

@@ -17,21 +17,22 @@ import { RegisterFileHandler } from './commands/register-file.handlers.js';
 import { UploadFileHandler } from './commands/upload.handlers.js';
 import { QUERY_HANDLERS, QUERY_PORTS, type QueryPorts } from './projections/query.handlers.js';
 
+const API_CONTROLLERS = [TrashController, PurgesController, OperationsController, FilesController, RecordsController];
+
 /** The rooms of the service, put together around the ports that it was opened with. Of `@nestjs/cqrs` only the two buses are used. */
 @Module({})
 export class AppModule {
-  static with(commands: CommandPorts, queries: QueryPorts, api: ApiPorts): DynamicModule {
+  /** A process that is no `api` answers how it is, and nothing else. */
+  static with(
+    commands: CommandPorts,
+    queries: QueryPorts,
+    api: ApiPorts,
+    roles: { readonly api: boolean },
+  ): DynamicModule {
     return {
       module: AppModule,
       imports: [CqrsModule.forRoot()],
-      controllers: [
-        TrashController,
-        PurgesController,
-        OperationsController,
-        FilesController,
-        RecordsController,
-        HealthController,
-      ],
+      controllers: roles.api ? [...API_CONTROLLERS, HealthController] : [HealthController],
       providers: [
         { provide: COMMAND_PORTS, useValue: commands },
         { provide: QUERY_PORTS, useValue: queries },

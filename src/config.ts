@@ -1,14 +1,18 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { isAbsolute, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { apiKeysSchema, type ApiKey } from './api/keys.js';
+import {
+  ConfigError,
+  defaultStorage,
+  rootOf,
+  stores,
+  type ConfiguredStorage,
+  type Environment,
+  type Stores,
+} from './config.stores.js';
 import { jsonSchema } from './events/vocabulary.js';
-
-/** A setting that cannot stand: it stops the start with its name and what it takes. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
-}
 
 const fileSchema = z.strictObject({
   registries: z.record(z.string(), z.strictObject({ schema: z.record(z.string(), jsonSchema).optional() })).default({}),
@@ -35,20 +39,18 @@ const fileSchema = z.strictObject({
     .prefault({}),
 });
 
-export interface Config {
+export interface Config extends Stores {
   readonly host: string;
   readonly port: number;
   readonly data: string;
   readonly streamPrefix: string;
   readonly logLevel: string;
-  readonly storages: readonly { readonly name: string; readonly root: string; readonly managed: boolean }[];
+  readonly storages: readonly ConfiguredStorage[];
   /** Those who may call; empty: whoever is on this machine. */
   readonly apiKeys: readonly ApiKey[];
   readonly registries: z.infer<typeof fileSchema>['registries'];
   readonly purges: z.infer<typeof fileSchema>['purges'];
 }
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Reads the configuration from the environment and, where there is one, the JSON file.
@@ -57,7 +59,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export const readConfig = (env: Environment): Config => {
   const data = resolve(env['LETHE_DATA'] ?? './lethe-data');
   const file = readFile(env, data);
-  const named = file.storages.map((storage) => ({ ...storage, root: root(storage) }));
+  const named = file.storages.map((storage) => ({ ...storage, root: rootOf(storage) }));
   const storages = named.some(({ name }) => name === 'default') ? named : [defaultStorage(env), ...named];
   if (env['LETHE_OBJECT_STORE'] !== undefined && storages === named) {
     throw new ConfigError('LETHE_OBJECT_STORE: the configuration file names the storage default too; set one of them');
@@ -65,12 +67,8 @@ export const readConfig = (env: Environment): Config => {
   const names = storages.map(({ name }) => name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) throw new ConfigError(`storages: the name ${twice} comes twice`);
-  only(env, 'LETHE_EVENT_STORE', 'embedded:');
-  only(env, 'LETHE_READ_MODEL', 'embedded:');
   if (env['LETHE_TRASH_DAYS'] !== undefined)
     throw new ConfigError('LETHE_TRASH_DAYS: retention is not part of this version yet; leave it unset');
-  if (env['LETHE_ROLES'] !== undefined && env['LETHE_ROLES'] !== 'api,worker')
-    throw new ConfigError('LETHE_ROLES: takes api,worker with the embedded stores');
   return {
     host: host(env, file.apiKeys.length > 0),
     port: port(env),
@@ -78,6 +76,7 @@ export const readConfig = (env: Environment): Config => {
     streamPrefix: prefix(env),
     logLevel: level(env),
     storages,
+    ...stores(env, storages),
     apiKeys: file.apiKeys,
     registries: file.registries,
     purges: file.purges,
@@ -100,30 +99,6 @@ const readFile = (env: Environment, data: string): z.infer<typeof fileSchema> =>
   const parsed = fileSchema.safeParse(json);
   if (!parsed.success) throw new ConfigError(`${path}: ${z.prettifyError(parsed.error)}`);
   return parsed.data;
-};
-
-const only = (env: Environment, name: string, value: string): void => {
-  const given = env[name];
-  if (given !== undefined && given !== value)
-    throw new ConfigError(`${name}: takes ${value} in this version, got '${redact(given)}'`);
-};
-
-/** `file:` is the folder `objects` of the data folder, wherever that lies. */
-const defaultStorage = (env: Environment): Config['storages'][number] => {
-  const given = env['LETHE_OBJECT_STORE'] ?? 'file:';
-  if (given === 'file:' || isFolder(given)) return { name: 'default', root: given, managed: true };
-  throw new ConfigError(
-    `LETHE_OBJECT_STORE: takes file: or file:/an/absolute/folder in this version, got '${redact(given)}'`,
-  );
-};
-
-const isFolder = (given: string): boolean => given.startsWith('file:') && isAbsolute(given.slice('file:'.length));
-
-const root = ({ name, root: given }: { name: string; root: string }): string => {
-  if (isFolder(given)) return given;
-  throw new ConfigError(
-    `storages: the root of ${name} must be file:/an/absolute/folder in this version, got '${redact(given)}'`,
-  );
 };
 
 /** Without keys for callers the service listens on this machine alone. */
@@ -159,6 +134,3 @@ const level = (env: Environment): string => {
   if (LEVELS.includes(given)) return given;
   throw new ConfigError(`LETHE_LOG_LEVEL: takes one of ${LEVELS.join(', ')}, got '${given}'`);
 };
-
-/** An address without what may be a secret in it. */
-const redact = (address: string): string => address.replace(/\/\/[^@/]*@/, '//…@');

@@ -26,9 +26,9 @@ const run = async (config: Config): Promise<void> => {
   };
   const stop = new AbortController();
   const model = await openReadModel(config, 'read-write');
-  const events = await openEventStore(config, 'read-only');
+  const { store: events, wake } = await openEventStore(config, 'read-only');
   parentPort?.on('message', (message: ToProjector) => {
-    if (message.type === 'wake') events.wake();
+    if (message.type === 'wake') wake();
     else stop.abort();
   });
   const log = (level: 'info' | 'warn' | 'error') => (fields: Record<string, unknown>, message: string) => {

@@ -74,7 +74,7 @@ export class Projector {
   }
 
   private fail(error: string): void {
-    const before = this.status ?? { checkpoint: 0n, loaded: null, workAt: 0n, skipped: 0, halted: false };
+    const before = this.status ?? { checkpoint: 0n, loaded: null, workAt: 0n, skipped: 0, halted: false, active: true };
     this.status = { ...before, error };
   }
 }

@@ -6,31 +6,38 @@ import { CommandBus } from '@nestjs/cqrs';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { InjectOptions } from 'fastify';
 import { pino } from 'pino';
-import { lockDataFolder, openEventStore, openObjectStores, openReadModel } from './adapters.js';
+import { lockDataFolder, openEventStore, openObjectStores, openReadModel, usesDataFolder } from './adapters.js';
 import { BODY_LIMIT, EdgeAdapter, installEdge } from './api/edge.js';
 import { installOpenApi } from './api/openapi.js';
 import type { ApiPorts } from './api/ports.js';
 import { refusingUnread } from './api/unread.js';
 import { AppModule } from './app.module.js';
+import { Boot, type BootStep } from './boot.js';
+import { watchCheckpoint } from './checkpoint-watch.js';
 import type { Journal } from './commands/execute.js';
-import { ensureInstance, Ownership } from './commands/ownership.js';
+import { Ownership } from './commands/ownership.js';
 import type { CommandPorts } from './commands/ports.js';
 import { StoreUnavailable } from './commands/refusals.js';
 import { Registries } from './commands/registries.js';
-import { ensureStorages, findStorage, storeOf } from './commands/storages.js';
+import { ensureStorages, storeOf } from './commands/storages.js';
 import type { Config } from './config.js';
-import type { Log } from './ports.js';
+import type { Clock, Log } from './ports.js';
+import { allStorages, storedOf } from './projections/neighbours.js';
 import { Progress } from './projections/progress.js';
+import type { QueryPorts } from './projections/query.handlers.js';
 import { Projector } from './projector.js';
+import { readiness } from './readiness.js';
 import { systemClock, systemIds, systemRandom } from './system.js';
 import { startSagas } from './workers.js';
 
 /** How long a query or command waits for the projection before it answers 503. */
 const REACH_MS = 5_000;
-/** A projection that lags and has not moved for so long is an error. */
-const STALLED_MS = 10_000;
+/** How long answers that are under way may go on once the service is told to end. */
+const CUT_MS = 7_000;
 
 export interface Service {
+  /** Resolves once requests are answered; rejects with what no waiting mends. Until then each is refused with what is waited for. */
+  readonly started: Promise<void>;
   /** Listens on the configured address. @returns the service's URL */
   listen(): Promise<string>;
   /** Answers a request in this process, without a port. */
@@ -72,23 +79,25 @@ export const openService = async (config: Config, log: Log = serviceLog(config.l
 const open = async (config: Config, log: Log, opened: Closers): Promise<Service> => {
   const clock = systemClock;
   const registries = new Registries(config.registries);
-  mkdirSync(config.data, { recursive: true, mode: 0o700 });
-  const lock = lockDataFolder(config.data, () => clock.now());
-  opened.add(() => lock.release());
+  let publish = (_url: string): void => undefined;
+  if (usesDataFolder(config)) {
+    mkdirSync(config.data, { recursive: true, mode: 0o700 });
+    const lock = lockDataFolder(config.data, () => clock.now());
+    opened.add(() => lock.release());
+    publish = (url) => lock.publish(url);
+  }
 
-  const store = await openEventStore(config, 'read-write');
+  const { store, onAppended } = await openEventStore(config, 'read-write');
   opened.add(() => store.close());
   const progress = new Progress(clock, REACH_MS);
-  const projector = new Projector(config, clock, log, ({ checkpoint, workAt }) => {
-    progress.moved(checkpoint, workAt);
-  });
-  projector.start();
-  opened.add(() => projector.stop());
-  store.onAppended(() => {
-    projector.wake();
-  });
+  const projector = config.roles.worker ? startProjector(config, log, progress) : null;
+  if (projector !== null) {
+    opened.add(() => projector.stop());
+    onAppended(() => projector.wake());
+  }
   const model = await openReadModel(config, 'read-only');
   opened.add(() => model.close());
+  if (projector === null) opened.add(watchCheckpoint(model, progress, clock, log));
   const stores = openObjectStores(config, systemRandom);
   opened.add(() => stores.close());
 
@@ -98,12 +107,7 @@ const open = async (config: Config, log: Log, opened: Closers): Promise<Service>
     clock,
     appended: (position) => progress.appended(position),
   };
-  // What was acknowledged before this start is read like this process's own writes: no query answers from before it.
-  const startedAt = await store.head();
-  progress.appended(startedAt);
-  const ownership = new Ownership(journal, stores, await ensureInstance(journal, systemIds));
-  await ensureStorages(journal, stores, config.storages);
-  const reach = (position?: bigint): Promise<void> => progress.reach(position);
+  const ownership = new Ownership(journal, stores, systemIds);
   const commandPorts: CommandPorts = {
     journal,
     model,
@@ -114,76 +118,119 @@ const open = async (config: Config, log: Log, opened: Closers): Promise<Service>
     ids: systemIds,
     random: systemRandom,
     log,
-    reach,
+    reach: (position) => progress.reach(position),
   };
+  const boot = new Boot({ clock, random: systemRandom, log });
+  let startedAt: bigint | null = null;
+  const root = config.storages.find(({ name }) => name === 'default')?.root ?? 'file:';
   const apiPorts: ApiPorts = {
-    keys: config.apiKeys,
     registries,
+    keys: config.apiKeys,
     progress,
     clock,
     ids: systemIds,
     log,
     open: async (uid) => {
-      const storage = await findStorage(journal, uid);
-      if (storage === null) throw new StoreUnavailable(`The storage ${uid} is not registered any more.`);
+      const storage = storedOf(await allStorages(model)).find((each) => each.uid === uid);
+      if (storage === undefined) throw new StoreUnavailable(`The storage ${uid} is not registered any more.`);
       return { storage, store: await storeOf(stores, storage) };
     },
-    notReady: () => notReady(projector, progress, startedAt),
+    notReady: readiness({ clock, boot, store, model, stores, root, progress, projector, startedAt: () => startedAt }),
+    waitsFor: () => boot.waitsFor,
   };
 
-  const adapter = new EdgeAdapter({
-    ...refusingUnread(systemIds),
-    // The edge asks for it, and answers as everywhere.
-    http: { requireHostHeader: false },
-    bodyLimit: BODY_LIMIT,
-    forceCloseConnections: 'idle',
-    routerOptions: { maxParamLength: 500 },
-  });
-  const module = AppModule.with(commandPorts, { model, progress, clock }, apiPorts);
-  const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
-    logger: false,
-    bodyParser: false,
-    abortOnError: false,
-  });
-  app.useGlobalFilters(await installEdge(adapter.getInstance(), apiPorts));
-  installOpenApi(app, config.registries, config.apiKeys.length > 0);
-  await app.init();
-  await adapter.getInstance().ready();
-
-  const bus = app.get(CommandBus);
-  opened.add(startSagas(bus, commandPorts, progress, config.purges));
-  // Closed first: what is in flight may wait for a saga's step.
-  opened.add(() => app.close());
-
+  const stopping = new AbortController();
+  const app = await createApp(config, commandPorts, { model, progress, clock, stopping: stopping.signal }, apiPorts);
+  const steps: BootStep[] = [
+    {
+      name: 'the event store',
+      run: async () => {
+        // What was acknowledged before this start is read like this process's own writes: no query answers from before it.
+        startedAt = await store.head();
+        progress.appended(startedAt);
+        await ownership.identify();
+      },
+    },
+    {
+      name: 'the read model',
+      run: async () => {
+        await model.checkpoint();
+      },
+    },
+    { name: 'the event store', run: () => ensureStorages(journal, stores, config.storages) },
+  ];
+  const start = async (): Promise<void> => {
+    await boot.run(steps, stopping.signal);
+    if (config.roles.worker) opened.add(startSagas(app.get(CommandBus), commandPorts, progress, config.purges));
+  };
+  // In this process's own stores nothing is waited for: what cannot be opened stops the start.
+  const waits = config.eventStore !== null || config.readModel !== null;
+  const started = start();
+  if (!waits) await started;
+  // Whoever opened the service hears of a failure by `started`; nobody has to.
+  started.catch(() => undefined);
   return {
+    started,
     listen: async () => {
       await app.listen(config.port, config.host);
       const url = (await app.getUrl()).replace('[::1]', 'localhost');
-      lock.publish(url);
+      publish(url);
       return url;
     },
     fetch: (request) => injected(app, request),
-    close: () => opened.run(),
+    close: async () => {
+      stopping.abort();
+      // First of all: what is in flight may wait for a saga's step.
+      await endAnswers(app, clock);
+      await opened.run();
+    },
   };
 };
 
-/** A projection that lags while it stands still is as good as down. */
-const notReady = (projector: Projector, progress: Progress, startedAt: bigint): Record<string, string> => {
-  const { status } = projector;
-  if (status === null) return { projection: 'is starting' };
-  if (status.error !== null) return { projection: status.error };
-  if (progress.checkpoint < startedAt) {
-    const at = status.loaded ?? progress.checkpoint;
-    return { projection: `is catching up: at position ${at} of ${startedAt}` };
-  }
-  const stalled = progress.stalledMs();
-  if (stalled > STALLED_MS) {
-    const { checkpoint, lastAppended } = progress;
-    return {
-      projection: `has stood at position ${checkpoint} for ${Math.round(stalled / 1_000)} s, behind ${lastAppended}`,
-    };
-  }
-  return {};
+const startProjector = (config: Config, log: Log, progress: Progress): Projector => {
+  const projector = new Projector(config, systemClock, log, ({ checkpoint, workAt, active }) => {
+    progress.moved(checkpoint, workAt, active);
+  });
+  projector.start();
+  return projector;
+};
+
+const createApp = async (
+  config: Config,
+  commands: CommandPorts,
+  queries: QueryPorts,
+  api: ApiPorts,
+): Promise<NestFastifyApplication> => {
+  const adapter = new EdgeAdapter({
+    bodyLimit: BODY_LIMIT,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 500 },
+    ...refusingUnread(systemIds),
+    // The edge asks for it, and answers as everywhere.
+    http: { requireHostHeader: false },
+  });
+  const app = await NestFactory.create<NestFastifyApplication>(
+    AppModule.with(commands, queries, api, config.roles),
+    adapter,
+    { logger: false, bodyParser: false, abortOnError: false },
+  );
+  app.useGlobalFilters(await installEdge(adapter.getInstance(), api));
+  if (config.roles.api) installOpenApi(app, config.registries, config.apiKeys.length > 0);
+  await app.init();
+  await adapter.getInstance().ready();
+  return app;
+};
+
+/** Takes no more requests, and lets those that are under way end, for as long as the process can wait. */
+const endAnswers = async (app: NestFastifyApplication, clock: Clock): Promise<void> => {
+  const timer = new AbortController();
+  const cut = clock.sleep(CUT_MS, timer.signal).then(
+    () => app.getHttpAdapter().getInstance().server.closeAllConnections(),
+    () => undefined,
+  );
+  await app.close();
+  timer.abort();
+  await cut;
 };
 
 const METHODS = ['DELETE', 'GET', 'HEAD', 'PATCH', 'POST', 'PUT', 'OPTIONS'] as const;

@@ -20,6 +20,7 @@ export const startSagas = (
   const stop = new AbortController();
   const { journal, model, ownership, clock, random, log } = ports;
   const onWork = (listener: () => void): (() => void) => progress.onWork(listener);
+  const patienceMs = (): number => progress.patienceMs();
   const send = async (command: object): Promise<void> => {
     await bus.execute(command);
   };
@@ -33,6 +34,7 @@ export const startSagas = (
     retries,
     report: send,
     onWork,
+    patienceMs,
     checkpoint: () => progress.checkpoint,
   });
   const operations = new OperationsSaga({
@@ -42,6 +44,7 @@ export const startSagas = (
     purge: send,
     complete: send,
     onWork,
+    patienceMs,
     reach: () => progress.reach(),
   });
   const withdrawals = new WithdrawalsSaga({
@@ -50,6 +53,7 @@ export const startSagas = (
     log,
     withdraw: send,
     onWork,
+    patienceMs,
     reach: () => progress.reach(),
   });
   const note = async (): Promise<void> => {

@@ -34,6 +34,9 @@ export const installEdge = async (server: FastifyInstance, ports: ApiPorts): Pro
       throw new Problem('malformed', 'The request names no Host, as HTTP/1.1 has to.');
     refuseStrangers(request, ports.keys.length > 0);
     request.caller = callerOf(request, ports.keys);
+    const waitsFor = request.routeOptions.config.needs === 'nothing' ? null : ports.waitsFor();
+    if (waitsFor !== null && !request.is404)
+      throw new Problem('store-unavailable', `The service is starting, and ${waitsFor}`, {}, { 'Retry-After': '1' });
     if (request.method === 'DELETE' && hasBody(request))
       throw new Problem('malformed', 'DELETE takes no body: what it needs comes in the query.');
   });

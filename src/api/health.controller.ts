@@ -17,8 +17,8 @@ export class HealthController {
   /** It can do its work; what cannot is named. */
   @Get('ready')
   @Needs('nothing')
-  ready(@Res({ passthrough: true }) reply: FastifyReply) {
-    const notReady = this.ports.notReady();
+  async ready(@Res({ passthrough: true }) reply: FastifyReply) {
+    const notReady = await this.ports.notReady();
     const ready = Object.keys(notReady).length === 0;
     reply.code(ready ? 200 : 503).header('Cache-Control', 'no-store');
     return { status: ready ? 'ok' : 'not-ready', notReady };

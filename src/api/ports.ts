@@ -17,7 +17,9 @@ export interface ApiPorts {
   /** A storage's store, for reading. @throws StoreUnavailable */
   readonly open: (storage: string) => Promise<{ storage: Storage; store: ObjectStore }>;
   /** What is not ready, by name, each with a sentence; empty when all is. */
-  readonly notReady: () => Readonly<Record<string, string>>;
+  readonly notReady: () => Promise<Readonly<Record<string, string>>>;
+  /** What the service waits for before it can answer at all; null once it has started. */
+  readonly waitsFor: () => string | null;
 }
 
 export const API_PORTS = Symbol('ApiPorts');

@@ -18,12 +18,19 @@ const ownerSchema = z.object({ instance: z.uuid(), position: z.string().regex(/^
  */
 export class Ownership {
   private readonly owned = new Set<string>();
+  private known: string | null = null;
 
   constructor(
     private readonly journal: Journal,
     private readonly stores: ObjectStores,
-    private readonly instance: string,
+    private readonly ids: Ids,
   ) {}
+
+  /** Makes the log's instance id where it has none yet. */
+  async identify(): Promise<string> {
+    this.known ??= await ensureInstance(this.journal, this.ids);
+    return this.known;
+  }
 
   /**
    * @throws StoreUnavailable where the storage belongs to another log, or this one is behind
@@ -31,11 +38,12 @@ export class Ownership {
   async assertOwned(storage: Storage): Promise<ObjectStore> {
     const store = await storeOf(this.stores, storage);
     if (this.owned.has(storage.uid)) return store;
+    const instance = await this.identify();
     const head = await this.journal.store.head();
     const owner = await readOwner(store);
-    if (owner !== null && owner.instance !== this.instance) {
+    if (owner !== null && owner.instance !== instance) {
       throw new StoreUnavailable(
-        `The storage ${storage.facts.name} belongs to another log (instance ${owner.instance}; this one is ${this.instance}). ` +
+        `The storage ${storage.facts.name} belongs to another log (instance ${owner.instance}; this one is ${instance}). ` +
           'Nothing is stored in or deleted from it here.',
       );
     }
@@ -59,7 +67,7 @@ export class Ownership {
   }
 
   private async write(store: ObjectStore, head: bigint): Promise<void> {
-    await store.replace(OWNER, `${JSON.stringify({ instance: this.instance, position: String(head) })}\n`);
+    await store.replace(OWNER, `${JSON.stringify({ instance: await this.identify(), position: String(head) })}\n`);
   }
 }
 
@@ -76,7 +84,7 @@ const readOwner = async (store: ObjectStore): Promise<z.infer<typeof ownerSchema
 };
 
 /** The id of this log, made with its first event. */
-export const ensureInstance = async (journal: Journal, ids: Ids): Promise<string> => {
+const ensureInstance = async (journal: Journal, ids: Ids): Promise<string> => {
   const stream = streamOf(journal.prefix, 'log', 'instance');
   const [first] = await journal.store.readStream(stream);
   if (first !== undefined) {

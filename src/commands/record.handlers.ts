@@ -4,6 +4,7 @@ import { isPurging, type RecordState } from '../events/record.js';
 import type { PlainFields } from '../events/events.js';
 import { storageDataSchema, storageFacts } from '../events/storage-data.js';
 import { allStorages, everyStorage, pointingAt, storedOf, unmanagedAt } from '../projections/neighbours.js';
+import { InvalidPath } from '../storage/errors.js';
 import {
   HoldRecord,
   PurgeRecord,
@@ -56,7 +57,7 @@ class RegisterRecordHandler implements ICommandHandler<RegisterRecord, Result> {
     const asked = storageDataSchema.safeParse(fields.data);
     if (!asked.success) throw new Invalid([{ path: '/data', message: 'must be {"root", "managed"}' }]);
     const { root, managed } = asked.data;
-    const granted = await stores.grant(root);
+    const granted = await this.granted(root);
     if (granted === null) {
       throw new Forbidden(`The root ${root} lies below no root of the configuration. Name it there first.`);
     }
@@ -67,6 +68,15 @@ class RegisterRecordHandler implements ICommandHandler<RegisterRecord, Result> {
       place: await stores.placeOf(root),
     };
     return registerStorage(journal, envelope, complete, await everyStorage(model));
+  }
+
+  private async granted(root: string): Promise<{ managed: boolean } | null> {
+    try {
+      return await this.ports.stores.grant(root);
+    } catch (error) {
+      if (error instanceof InvalidPath) throw new Invalid([{ path: '/data/root', message: error.message }]);
+      throw error;
+    }
   }
 }
 

@@ -7,6 +7,7 @@ import {
   TRASHABLE,
   type Json,
 } from '../events/vocabulary.js';
+import { Misconfigured } from './misconfigured.js';
 import type { Fault } from './refusals.js';
 
 export type RegistryKind = 'trashable' | 'plain';
@@ -17,19 +18,19 @@ export class Registries {
   private readonly schemas = new Map<string, { schema: JsonSchema; validate: ValidateFunction }>();
   readonly names: readonly string[];
 
-  /** @throws Error naming the registry, for a name that is taken or malformed, or a schema that is none */
+  /** @throws Misconfigured naming the registry, for a name that is taken or malformed, or a schema that is none */
   constructor(configured: Readonly<Record<string, { schema?: JsonSchema | undefined }>>) {
     const ajv = new Ajv2020({ allErrors: true, strict: false, logger: false });
     for (const [name, { schema }] of Object.entries(configured)) {
       if (!registryNameSchema.safeParse(name).success)
-        throw new Error(`registries.${name}: a name must match [a-z][a-z0-9_]{0,39}`);
+        throw new Misconfigured(`registries.${name}: a name must match [a-z][a-z0-9_]{0,39}`);
       if (RESERVED_NAMES.has(name) || isTrashable(name) || BUILT_IN_PLAIN.includes(name))
-        throw new Error(`registries.${name}: this name is taken`);
+        throw new Misconfigured(`registries.${name}: this name is taken`);
       if (schema === undefined) continue;
       try {
         this.schemas.set(name, { schema, validate: ajv.compile(schema) });
       } catch (cause) {
-        throw new Error(
+        throw new Misconfigured(
           `registries.${name}.schema is not a JSON Schema: ${cause instanceof Error ? cause.message : String(cause)}`,
           { cause },
         );

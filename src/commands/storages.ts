@@ -7,6 +7,7 @@ import { Unavailable } from '../storage/errors.js';
 import type { ObjectStore, ObjectStores } from '../storage/object-store/port.js';
 import type { Envelope } from './commands.js';
 import { execute, executeNew, findRepeat, readRecord, type Executed, type Journal } from './execute.js';
+import { Misconfigured } from './misconfigured.js';
 import { Duplicate, StoreUnavailable } from './refusals.js';
 
 /*
@@ -85,7 +86,7 @@ export interface ConfiguredStorage {
 
 /**
  * At the start: registers the storages that the configuration names and lets `managed` follow it.
- * @throws Error where a known name comes with another root: its files would lie elsewhere than their records say
+ * @throws Misconfigured where a known name comes with another root: its files would lie elsewhere than their records say
  */
 export const ensureStorages = async (
   journal: Journal,
@@ -103,7 +104,7 @@ export const ensureStorages = async (
     const known = storageFacts(record.fields);
     if (known === null || isPurging(record)) continue;
     if (known.root !== root) {
-      throw new Error(
+      throw new Misconfigured(
         `The storage ${name} has the root ${known.root}, and the configuration says ${root}. Its files lie below the first: ` +
           'give the new root a name of its own, or set the old one again.',
       );

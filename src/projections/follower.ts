@@ -12,6 +12,9 @@ import { project } from './project.js';
  */
 const loadFrom = (checkpoint: Position): Position => (checkpoint > 20_000n ? checkpoint / 4n : 5_000n);
 const BATCH = 1_000;
+/** How often a projector that looks on asks how far the other has come, and how long that may stand still behind the head. */
+const LOOK_MS = 50;
+const TAKE_OVER_MS = 2_000;
 const BACKOFF_MS = { first: 50, last: 5_000 };
 
 export interface FollowerPorts {
@@ -36,6 +39,8 @@ export interface FollowerStatus {
   readonly error: string | null;
   /** Set where no retry can help: a person must act. */
   readonly halted: boolean;
+  /** Whether this one carries the log into the model; false while it looks on as another does. */
+  readonly active: boolean;
 }
 
 /**
@@ -45,7 +50,15 @@ export interface FollowerStatus {
 export class Follower {
   /** A load was begun and has not ended: what the model holds is not yet everybody's to see. */
   private loading = false;
-  private status: FollowerStatus = { checkpoint: 0n, loaded: null, workAt: 0n, skipped: 0, error: null, halted: false };
+  private status: FollowerStatus = {
+    checkpoint: 0n,
+    loaded: null,
+    workAt: 0n,
+    skipped: 0,
+    error: null,
+    halted: false,
+    active: true,
+  };
 
   constructor(
     private readonly ports: FollowerPorts,
@@ -61,20 +74,45 @@ export class Follower {
         return;
       } catch (error) {
         if (signal.aborted) return;
-        if (error instanceof CheckpointMoved) continue;
-        if (!isPassing(error)) {
+        if (error instanceof CheckpointMoved) await this.lookOn(signal);
+        else if (isPassing(error)) {
+          failures += 1;
+          await this.backOff(error, failures, signal);
+        } else {
           this.halt(error);
           return;
         }
-        failures += 1;
-        this.say({ error: messageOf(error) });
-        const wait = Math.min(BACKOFF_MS.first * 2 ** failures, BACKOFF_MS.last) * (0.5 + this.ports.random.next() / 2);
-        this.ports.log.warn(
-          { error: messageOf(error), waitMs: Math.round(wait) },
-          'the projection stopped and will go on',
-        );
-        await this.ports.clock.sleep(wait, signal).catch(() => undefined);
       }
+    }
+  }
+
+  private async backOff(error: unknown, failures: number, signal: AbortSignal): Promise<void> {
+    this.say({ error: messageOf(error) });
+    const wait = Math.min(BACKOFF_MS.first * 2 ** failures, BACKOFF_MS.last) * (0.5 + this.ports.random.next() / 2);
+    this.ports.log.warn({ error: messageOf(error), waitMs: Math.round(wait) }, 'the projection stopped and will go on');
+    await this.ports.clock.sleep(wait, signal).catch(() => undefined);
+  }
+
+  /** Another projector was quicker: it is left to it for as long as the checkpoint moves, or there is nothing more in the log. */
+  private async lookOn(signal: AbortSignal): Promise<void> {
+    const { model, events, clock } = this.ports;
+    try {
+      let seen = await model.checkpoint();
+      this.say({ checkpoint: seen, workAt: seen, error: null, active: false });
+      for (let movedAt = clock.monotonic(); !signal.aborted;) {
+        await clock.sleep(LOOK_MS, signal).catch(() => undefined);
+        const checkpoint = await model.checkpoint();
+        if (checkpoint !== seen) {
+          [seen, movedAt] = [checkpoint, clock.monotonic()];
+          this.say({ checkpoint, workAt: checkpoint });
+        } else if (clock.monotonic() - movedAt >= TAKE_OVER_MS) {
+          if ((await events.head()) > checkpoint) return;
+          movedAt = clock.monotonic();
+        }
+      }
+    } catch (error) {
+      // A store that fails now fails again at once, where it is waited for.
+      if (!isPassing(error)) throw error;
     }
   }
 
@@ -86,7 +124,7 @@ export class Follower {
       throw new BeyondHead(checkpoint, head);
     }
     this.say(this.loading ? { error: null } : { checkpoint, error: null });
-    if (head - checkpoint > loadFrom(checkpoint)) {
+    if (this.isFarBehind(checkpoint, head)) {
       await model.beginLoad();
       this.loading = true;
       for await (const batch of events.readAll(checkpoint, { batchSize: BATCH, signal })) {
@@ -94,6 +132,7 @@ export class Follower {
         checkpoint = await this.apply(batch, checkpoint, (loaded) => {
           this.say({ loaded });
         });
+        moved();
       }
     }
     await model.endLoad();
@@ -105,6 +144,12 @@ export class Follower {
       });
       moved();
     }
+  }
+
+  /** Where positions do not count events, only a model that holds nothing yet is known to be far behind. */
+  private isFarBehind(checkpoint: Position, head: Position): boolean {
+    if (this.ports.events.numbersEvents) return head - checkpoint > loadFrom(checkpoint);
+    return checkpoint === 0n && head > 0n;
   }
 
   private async apply(
@@ -145,6 +190,7 @@ export class Follower {
     await this.ports.model.apply(changes, from, to);
     const work = [changes.purges, changes.withdrawals, changes.operations].some((rows) => (rows?.length ?? 0) > 0);
     this.say({
+      active: true,
       workAt: work ? to : this.status.workAt,
       skipped: this.status.skipped + size - known.length,
       error: null,

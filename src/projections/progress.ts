@@ -12,6 +12,9 @@ class ProjectionBehind extends Error {
   }
 }
 
+/** Longer than a projector that stands still is left alone (see the follower): its successor is then at work already. */
+const PATIENCE_MS = 3_000;
+
 interface Waiter {
   readonly position: Position;
   readonly done: () => void;
@@ -27,7 +30,12 @@ export class Progress {
   private work: Position = 0n;
   /** When the projection last moved, or last fell behind. */
   private behindSince = 0;
+  /** Whether the projector of this process carries the log; another one may, and then its process works on what follows. */
+  private active = true;
+  private movedAt = 0;
   private waiters: Waiter[] = [];
+  /** Called when somebody begins to wait for the projection, or for work. */
+  onAwaited: () => void = () => undefined;
   private readonly listeners = new Set<() => void>();
 
   constructor(
@@ -54,10 +62,27 @@ export class Progress {
     return this.reached >= this.own ? 0 : this.clock.monotonic() - this.behindSince;
   }
 
-  /** @param workAt the last position at which a purge or an operation came to stand differently */
-  moved(checkpoint: Position, workAt: Position): void {
+  get isAwaited(): boolean {
+    return this.waiters.length > 0 || this.listeners.size > 0;
+  }
+
+  /**
+   * How long a saga here waits before it works, in milliseconds. Where another process projects, that one works, too; where the model stands
+   * still, that one may be gone, and what is left over is anybody's.
+   */
+  patienceMs(): number {
+    return this.active ? 0 : Math.max(0, this.movedAt + PATIENCE_MS - this.clock.monotonic());
+  }
+
+  /**
+   * @param workAt the last position at which a purge or an operation came to stand differently
+   * @param active whether this process's projector carried it there
+   */
+  moved(checkpoint: Position, workAt: Position, active = true): void {
+    this.active = active;
     if (checkpoint <= this.reached) return;
     this.reached = checkpoint;
+    this.movedAt = this.clock.monotonic();
     this.behindSince = this.clock.monotonic();
     if (workAt > this.work) {
       this.work = workAt;
@@ -72,6 +97,7 @@ export class Progress {
   /** Calls the listener whenever purges or operations stand differently in the model. @returns how to stop that */
   onWork(listener: () => void): () => void {
     this.listeners.add(listener);
+    this.onAwaited();
     return () => this.listeners.delete(listener);
   }
 
@@ -87,6 +113,7 @@ export class Progress {
     const moved = new Promise<true>((resolve) => {
       waiter = { position: wanted, done: () => resolve(true) };
       this.waiters.push(waiter);
+      this.onAwaited();
     });
     const late = this.clock.sleep(this.boundMs, timer.signal).then(
       () => false,

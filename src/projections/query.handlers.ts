@@ -29,6 +29,8 @@ export interface QueryPorts {
   readonly model: ReadModel;
   readonly progress: Progress;
   readonly clock: Clock;
+  /** Aborts when the service ends: nobody waits on for a purge then. */
+  readonly stopping: AbortSignal;
 }
 
 export const QUERY_PORTS = Symbol('QueryPorts');
@@ -135,16 +137,14 @@ class AwaitPurgeHandler implements IQueryHandler<AwaitPurge, PurgeRow | null> {
   constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
 
   async execute({ ref, waitMs, position }: AwaitPurge) {
-    const { model, progress, clock } = this.ports;
+    const { model, progress, clock, stopping } = this.ports;
     await progress.reach(BigInt(position));
     const timer = new AbortController();
     let late = false;
-    const bound = clock.sleep(waitMs, timer.signal).then(
-      () => {
-        late = true;
-      },
-      () => undefined,
-    );
+    const over = (): void => {
+      late = true;
+    };
+    const bound = clock.sleep(waitMs, AbortSignal.any([timer.signal, stopping])).then(over, over);
     try {
       for (;;) {
         let stop = (): unknown => undefined;

@@ -5,6 +5,8 @@ export interface RoundsPorts {
   readonly log: Log;
   /** Calls the listener whenever work stands differently in the model; answers how to stop that. */
   readonly onWork: (listener: () => void) => () => void;
+  /** How many milliseconds the work is another process's before it is this one's; 0: now. */
+  readonly patienceMs: () => number;
 }
 
 /** Looks for work again and again: at once where there may be some, and else after a while. */
@@ -24,7 +26,7 @@ export class Rounds {
    * @param idleMs how long to wait after a round that failed
    */
   async run(signal: AbortSignal, idleMs: number, failure: string, round: () => Promise<number>): Promise<void> {
-    const { clock, log, onWork } = this.ports;
+    const { clock, log, onWork, patienceMs } = this.ports;
     const stop = onWork(() => {
       this.wake();
     });
@@ -36,7 +38,8 @@ export class Rounds {
       });
       let wait = idleMs;
       try {
-        wait = await round();
+        const patience = patienceMs();
+        wait = patience > 0 ? patience : await round();
       } catch (error) {
         log.error({ error: error instanceof Error ? error.message : String(error) }, failure);
       }

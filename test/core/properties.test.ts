@@ -128,6 +128,7 @@ type Fault = 'none' | 'lost before' | 'lost after';
 const losing = (store: EventStore, faults: readonly Fault[]): EventStore => {
   let calls = 0;
   return {
+    numbersEvents: store.numbersEvents,
     append: async (stream, revision, events) => {
       const fault = faults[calls] ?? 'none';
       calls += 1;

@@ -119,6 +119,7 @@ class Following {
   private readonly stop = new AbortController();
   private readonly reached = new Map<bigint, () => void>();
   private running: Promise<void> = Promise.resolve();
+  private now = 0;
   onStatus: (status: FollowerStatus) => void = () => undefined;
 
   constructor(
@@ -140,8 +141,13 @@ class Following {
         model: this.model,
         clock: {
           now: () => new Date(0),
-          monotonic: () => 0,
-          sleep: async (ms) => void this.sleeps.push(ms),
+          monotonic: () => this.now,
+          // Time passes by sleeping alone, and lets everything else have its turn.
+          sleep: async (ms) => {
+            this.sleeps.push(ms);
+            this.now += ms;
+            await new Promise((resolve) => setImmediate(resolve));
+          },
         },
         random: { next: () => this.chance },
         log: { info: note('info'), warn: note('warn'), error: note('error') },
@@ -321,7 +327,9 @@ describe('the follower', () => {
         await following.reach(120);
         await following.end();
         expect(firstDifference(await dumpOf(inner), expected), `after a fault of ${failed ?? 'none'}`).toBeNull();
-        expect(following.status).toMatchObject({ checkpoint: 120n, error: null, halted: false });
+        const whole = following.statuses.filter(({ checkpoint, error }) => checkpoint === 120n && error === null);
+        expect(whole.length).toBeGreaterThan(0);
+        expect(following.status).toMatchObject({ checkpoint: 120n, halted: false });
         // At most: what fails after the last batch may find it told to end.
         expect(following.sleeps.length).toBeLessThanOrEqual(failed === null ? 0 : 1);
         if (failed === null) return failing;
@@ -414,29 +422,59 @@ describe('the follower', () => {
     });
   });
 
-  test('goes on from where another projector came to meanwhile, without a word and without a wait', async () => {
+  describe('beside another projector that was quicker', () => {
     const { recorded, stored } = generateLog(7, 150);
-    const inner = inMemoryReadModel();
-    let interfere = true;
-    const model: ReadModel = {
-      ...bound(inner),
-      apply: async (changes, from, to) => {
-        if (interfere) {
-          interfere = false;
-          const known = recorded.filter(({ position }) => position <= 40);
-          await inner.apply(await project(inner, known), 0n, 40n);
-        }
-        await inner.apply(changes, from, to);
-      },
+
+    /** The other one applies what stands before a position right before this one's first batch. */
+    const besides = (other: (inner: ReadModel) => Promise<void>) => {
+      const inner = inMemoryReadModel();
+      let interfere = true;
+      const model: ReadModel = {
+        ...bound(inner),
+        apply: async (changes, from, to) => {
+          if (interfere) {
+            interfere = false;
+            await other(inner);
+          }
+          await inner.apply(changes, from, to);
+        },
+      };
+      return { inner, following: new Following(logOf(stored).open('lethe.'), model).start() };
     };
-    const following = new Following(logOf(stored).open('lethe.'), model).start();
-    await following.reach(150);
-    await following.end();
-    expect(interfere).toBe(false);
-    await expectSame(inner, recorded);
-    expect(following.sleeps).toEqual([]);
-    expect(following.said).toEqual([]);
-    expect(following.statuses.every(({ error }) => error === null)).toBe(true);
+    const applied = async (inner: ReadModel, from: number, to: number): Promise<void> => {
+      const known = recorded.filter(({ position }) => position > from && position <= to);
+      await inner.apply(await project(inner, known), BigInt(from), BigInt(to));
+    };
+
+    test('looks on, and takes over where that one stands still for two seconds behind the head', async () => {
+      const { inner, following } = besides((model) => applied(model, 0, 40));
+      await following.reach(150);
+      await following.end();
+      await expectSame(inner, recorded);
+      expect(following.said).toEqual([]);
+      expect(following.statuses.every(({ error }) => error === null)).toBe(true);
+      const looking = following.statuses.filter(({ active }) => !active);
+      expect(looking.map(({ checkpoint, workAt }) => [checkpoint, workAt])).toContainEqual([40n, 40n]);
+      const waited = following.sleeps.reduce((sum, ms) => sum + ms, 0);
+      expect(waited).toBeGreaterThanOrEqual(2_000);
+      expect(waited).toBeLessThan(2_200);
+      expect(following.status).toMatchObject({ active: true });
+    });
+
+    test('tells how far that one comes, and applies nothing as long as it moves', async () => {
+      let at = 40;
+      const { inner, following } = besides((model) => applied(model, 0, 40));
+      following.onStatus = ({ checkpoint, active }) => {
+        if (active || checkpoint !== BigInt(at) || at === 150) return;
+        const from = at;
+        at = Math.min(150, at + 11);
+        void applied(inner, from, at);
+      };
+      await following.reach(150);
+      await following.end();
+      await expectSame(inner, recorded);
+      expect(following.status).toMatchObject({ checkpoint: 150n, active: false, error: null });
+    });
   });
 
   test('two of them on one model do no harm', async () => {
@@ -552,6 +590,7 @@ const faulty = (store: EventStore, hit: Hit): EventStore => {
     }
   };
   return {
+    numbersEvents: store.numbersEvents,
     append: (stream, revision, events) => store.append(stream, revision, events),
     readStream: (stream, from) => store.readStream(stream, from),
     readAll: (from, options) => breaking('readAll', store.readAll(from, options)),

@@ -61,6 +61,7 @@ export class InMemoryLog {
 export const inMemoryEventStore = (prefix = 'lethe.', log = new InMemoryLog()): EventStore => log.open(prefix);
 
 class InMemoryEventStore implements EventStore {
+  readonly numbersEvents = true;
   private readonly ended = new AbortController();
 
   constructor(

@@ -67,6 +67,7 @@ const connect = (url: string): EventStoreDBClient => {
 };
 
 class Store implements EventStore {
+  readonly numbersEvents = false;
   private readonly closing = new AbortController();
   private readonly reader: Reader;
   private readonly writer: Writer;

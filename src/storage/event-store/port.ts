@@ -31,6 +31,9 @@ export interface Appended {
 }
 
 export interface EventStore {
+  /** Whether positions count this log's events one by one, so that a difference of two says how many lie between. */
+  readonly numbersEvents: boolean;
+
   /**
    * Appends `events` (1 to 100, in all at most 1 MiB) after `expectedRevision` (`-1`: the stream has none yet), all or none.
    * An acknowledged append is on disk.

@@ -39,6 +39,7 @@ export async function openSqliteEventStore(options: SqliteEventStoreOptions): Pr
 }
 
 class Store implements SqliteEventStore {
+  readonly numbersEvents = true;
   private readonly bell = new Bell();
   private closed: Promise<void> | null = null;
 

@@ -10,7 +10,7 @@ export interface ObjectStore {
    * When all bytes are in, and before any of them is visible under `path`, `publish` is asked; where it throws, nothing is left and its error comes back.
    *
    * @throws Exists: something lies there already. Full, Unavailable, InvalidPath: nothing was stored.
-   *   Whatever `body` throws: nothing was stored.
+   *   Whatever `body` throws: nothing was stored. OutcomeUnknown: no answer came, and the file may lie there, whole.
    */
   put(
     path: string,
@@ -77,6 +77,7 @@ export interface ObjectStores {
   placeOf(root: string): Promise<string>;
   /**
    * What the configuration says of a root that a caller names: `null` where it lies below no configured one.
+   * @throws InvalidPath: it is no root
    */
   grant(root: string): Promise<{ managed: boolean } | null>;
   /** Whether the configuration names a storage so. */

@@ -16,6 +16,7 @@ export interface ReadModel {
    * and only if the checkpoint is still `from`. What a projector read while the checkpoint was `from` is therefore what it writes upon.
    *
    * @throws CheckpointMoved: another projector was here, or this is a repeat; nothing was written. Full, Unavailable: nothing was written.
+   * OutcomeUnknown: all of it may be in, or nothing; the checkpoint says which.
    */
   apply(changes: Changes, from: Position, to: Position): Promise<void>;
 
