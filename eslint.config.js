@@ -155,6 +155,6 @@ export default defineConfig(
   {
     files: ['**/*.js', '**/*.mjs'],
     ignores: ['web/**'],
-    languageOptions: { globals: { console: 'readonly', process: 'readonly', URL: 'readonly' } },
+    languageOptions: { globals: { console: 'readonly', fetch: 'readonly', process: 'readonly', URL: 'readonly' } },
   },
 );

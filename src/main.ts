@@ -32,7 +32,7 @@ try {
   const expected =
     error instanceof ConfigError ||
     (error instanceof Error &&
-      ['FolderLocked', 'Misconfigured', 'Corrupt', 'Unavailable', 'Full'].includes(error.name));
+      ['FolderLocked', 'Misconfigured', 'Corrupt', 'Unavailable', 'Unsuitable', 'Full'].includes(error.name));
   process.stderr.write(`lethe: ${expected && error instanceof Error ? error.message : inspect(error)}\n`);
   process.exitCode = 1;
   process.exit();

@@ -28,6 +28,11 @@ export class Unavailable extends StorageError {
   readonly name = 'Unavailable';
 }
 
+/** The server answers, and is not one that this port can be kept on: somebody has to change it. Nothing was written. */
+export class Unsuitable extends StorageError {
+  readonly name = 'Unsuitable';
+}
+
 /** No space is left. Nothing was written. */
 export class Full extends StorageError {
   readonly name = 'Full';

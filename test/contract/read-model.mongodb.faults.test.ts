@@ -2,7 +2,7 @@ import { MongoClient } from 'mongodb';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { OutcomeUnknown, Unavailable } from '../../src/storage/errors.js';
+import { OutcomeUnknown, Unavailable, Unsuitable } from '../../src/storage/errors.js';
 import { openMongoReadModel } from '../../src/storage/read-model/mongodb.js';
 import type { Changes, Find, ReadModel } from '../../src/storage/read-model/port.js';
 import { until } from '../harness/until.js';
@@ -189,7 +189,7 @@ describe.skipIf(missing !== null)(`MongoDB under faults ${NEEDS_MONGOD}`, () => 
     try {
       for (const mode of ['read-write', 'read-only'] as const) {
         const opening = openMongoReadModel({ url: alone.urlOf('lethe'), mode });
-        await expect(opening).rejects.toThrow(Unavailable);
+        await expect(opening).rejects.toThrow(Unsuitable);
         await expect(opening).rejects.toThrow(/mongod --replSet rs0[^]*rs\.initiate\(\)/);
       }
     } finally {

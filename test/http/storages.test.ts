@@ -363,7 +363,7 @@ describe('a start with a configuration that cannot stand', () => {
   const registries = (name: string, of: object = {}): object => ({ registries: { [name]: of } });
 
   it.each([
-    ['a relative root', storages({ name: 'lab', root: 'file:lab' }), /root of lab must be file:\/an\/absolute\/folder/],
+    ['a relative root', storages({ name: 'lab', root: 'file:lab' }), /of lab must be file:\/an\/absolute\/folder/],
     ['a root of another kind', storages({ name: 'lab', root: 'ftp://host/lab' }), /root of lab/],
     ['a name twice', storages({ name: 'x', root: 'file:/a' }, { name: 'x', root: 'file:/b' }), /name x comes twice/],
     ['a storage without a root', storages({ name: 'lab' }), /storages\[0\]\.root/],

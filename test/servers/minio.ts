@@ -1,20 +1,12 @@
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { until } from '../harness/until.js';
-
-const run = promisify(execFile);
-
-/** The last release that its makers published as source. */
-const MODULE = 'github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c';
-const FOLDER = join(import.meta.dirname, '..', '..', '.cache', 'servers');
-const BINARY = join(FOLDER, 'minio');
+import { fetchMinio } from './fetch-minio.mjs';
 
 /** How often a port that was free a moment ago may be taken by somebody else. */
 const STARTS = 5;
@@ -37,21 +29,13 @@ export interface MinioServer {
   stop(): Promise<void>;
 }
 
-/** The binary's path. Where there is none it is built, which takes minutes and the Go toolchain; `null` where it can't be. */
+/** The binary's path. Where there is none it is built; `null` where it can't be. */
 export async function findMinio(): Promise<string | null> {
-  if (existsSync(BINARY)) return BINARY;
-  await mkdir(FOLDER, { recursive: true });
-  // In a folder of its own, and moved when it is whole: two processes that build at once never see half of each other's.
-  const folder = await mkdtemp(join(FOLDER, 'building-minio-'));
   try {
-    await run('go', ['install', MODULE], { env: { ...process.env, GOBIN: folder } });
-    await rename(join(folder, 'minio'), BINARY);
-    return BINARY;
+    return await fetchMinio();
   } catch (error) {
     console.warn(`MinIO could not be built: ${error instanceof Error ? error.message : String(error)}`);
     return null;
-  } finally {
-    await rm(folder, { recursive: true });
   }
 }
 

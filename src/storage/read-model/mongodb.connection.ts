@@ -1,6 +1,6 @@
 import { MongoClient, type Db } from 'mongodb';
 import { z } from 'zod';
-import { Unavailable } from '../errors.js';
+import { Unavailable, Unsuitable } from '../errors.js';
 import { APP_NAME } from './mongodb.abandoned.js';
 import { asStorageError } from './mongodb.errors.js';
 
@@ -102,10 +102,10 @@ const LEAST_WIRE_VERSION = 13;
 const refuseUnfit = (name: string, answer: unknown): void => {
   const { setName, msg, maxWireVersion } = helloSchema.parse(answer);
   if (maxWireVersion < LEAST_WIRE_VERSION) {
-    throw new Unavailable(`${name}: the server is older than MongoDB 5.0, and can't show one moment of it: upgrade it`);
+    throw new Unsuitable(`${name}: the server is older than MongoDB 5.0, and can't show one moment of it: upgrade it`);
   }
   if (setName !== undefined || msg === 'isdbgrid') return;
-  throw new Unavailable(
+  throw new Unsuitable(
     `${name}: the server stands alone, and only a replica set has transactions. One server is enough for a set: start it with ` +
       "`mongod --replSet rs0` (or replication.replSetName in its configuration), then run `mongosh --eval 'rs.initiate()'` once",
   );
