@@ -45,7 +45,7 @@ export const installOpenApi = (app: NestFastifyApplication, registries: Configur
  * @param registries as the configuration names them
  * @param hasKeys whether callers need an API key
  */
-export const openApiDocument = (registries: Configured, hasKeys = false): OpenAPIObject => {
+const openApiDocument = (registries: Configured, hasKeys = false): OpenAPIObject => {
   const withSchema: Record<string, Schema> = {};
   for (const [name, { schema }] of Object.entries(registries)) if (schema !== undefined) withSchema[name] = schema;
   const all = routes(Object.keys(withSchema)).map((route) => (hasKeys ? secured(route) : route));

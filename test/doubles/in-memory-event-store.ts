@@ -58,7 +58,7 @@ export class InMemoryLog {
 }
 
 /** The event store's port in memory: what its comments say, and nothing else. */
-export const inMemoryEventStore = (prefix = 'lethe.', log = new InMemoryLog()): EventStore => log.open(prefix);
+const inMemoryEventStore = (prefix = 'lethe.', log = new InMemoryLog()): EventStore => log.open(prefix);
 
 class InMemoryEventStore implements EventStore {
   readonly numbersEvents = true;

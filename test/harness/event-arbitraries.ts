@@ -97,7 +97,7 @@ const textOf = ({ pattern, format }: Shape): Arbitrary<string> => {
 export const TYPES = Object.keys(EVENTS) as EventType[];
 
 /** Any event of one type. */
-export const anEvent = <T extends EventType>(type: T): Arbitrary<EventOf<T>> =>
+const anEvent = <T extends EventType>(type: T): Arbitrary<EventOf<T>> =>
   valueOf(shapeOf(EVENTS[type].schema), type) as Arbitrary<EventOf<T>>;
 
 /** Any event at all, of any of these types. */

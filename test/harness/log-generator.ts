@@ -32,7 +32,7 @@ import { decide, type Command } from '../../src/testing/given.js';
 import { TestLog } from '../../src/testing/log.js';
 
 /** Chance from a seed: the same numbers every time (mulberry32). */
-export const chanceFrom = (seed: number): (() => number) => {
+const chanceFrom = (seed: number): (() => number) => {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
