@@ -58,8 +58,6 @@ export class InMemoryLog {
 }
 
 /** The event store's port in memory: what its comments say, and nothing else. */
-const inMemoryEventStore = (prefix = 'lethe.', log = new InMemoryLog()): EventStore => log.open(prefix);
-
 class InMemoryEventStore implements EventStore {
   readonly numbersEvents = true;
   private readonly ended = new AbortController();
