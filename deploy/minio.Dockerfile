@@ -1,5 +1,5 @@
 # MinIO, from its source: its makers publish no images any more, and the last that they did have known holes. It is the version that
-# the test suite runs against (test/servers/minio.ts); Go checks what it fetches against its public checksum database.
+# the test suite runs against (test/servers/fetch-minio.mjs); Go checks what it fetches against its public checksum database.
 
 FROM golang:1.25.12-bookworm AS build
 RUN CGO_ENABLED=0 go install -trimpath github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
