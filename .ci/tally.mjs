@@ -18,6 +18,8 @@ const MACHINE = {
   proc: () => existsSync('/proc/self/status'),
   mount: () =>
     spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt'], { stdio: 'ignore' }).status === 0,
+  'docker-compose': () => spawnSync('docker-compose', ['version'], { stdio: 'ignore' }).status === 0,
+  haproxy: () => spawnSync('haproxy', ['-v'], { stdio: 'ignore' }).status === 0,
 };
 
 const isThere = (need) => (need in MACHINE ? MACHINE[need]() : !/^[A-Z]/.test(need) || Boolean(process.env[need]));
