@@ -30,6 +30,13 @@ export const findStorage = async (journal: Journal, uidOrName: string): Promise<
   return record === null ? null : asStorage(record);
 };
 
+/** A storage by its uid, also one that was purged since: what was to be deleted from it then still is. */
+export const knownStorage = async (journal: Journal, uid: string): Promise<Storage | null> => {
+  const { record } = await readRecord(journal, { registry: 'storages', uid });
+  const facts = record === null ? null : storageFacts(record.fields);
+  return facts === null ? null : { uid, facts };
+};
+
 const asStorage = (record: RecordState): Storage | null => {
   const facts = isPurging(record) ? null : storageFacts(record.fields);
   return facts === null ? null : { uid: record.uid, facts };

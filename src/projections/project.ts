@@ -180,7 +180,7 @@ const judge = async (
     if (referrers.length > 0) return { fate: 'called-off', by: firstHundred(referrers) };
   }
   if (fields.kind !== 'file') return { fate: 'no-object' };
-  const managed = unmanagedAt(await workspace.storages(), fields.storage, fields.path) === null;
+  const managed = unmanagedAt(await workspace.storagesWith(fields.storage), fields.storage, fields.path) === null;
   const sharing = await workspace.sharing(record, fields.storage, fields.path);
   const fate = fateOf(fields, event.storage, { managed, sharedWith: sharing });
   if (fate.fate === 'delete') return { fate: 'delete' };

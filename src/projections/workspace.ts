@@ -1,3 +1,4 @@
+import { storageFacts } from '../events/storage-data.js';
 import { isTrashable, refKey, sameRef, type Ref } from '../events/vocabulary.js';
 import type { CatalogueRow, PurgeRow, ReadModel } from '../storage/read-model/port.js';
 import { KnownDeletions } from './deletions.js';
@@ -77,9 +78,18 @@ export class Workspace {
     return this.known;
   }
 
+  /** The live storages, and this one also where it is purged: what lies there is where it was. */
+  async storagesWith(uid: string): Promise<Stored[]> {
+    const live = await this.storages();
+    if (live.some((stored) => stored.uid === uid)) return live;
+    const row = await this.row(`storages/${uid}`);
+    const facts = row === null ? null : storageFacts(row.record.fields);
+    return facts === null ? live : [...live, { uid, facts }];
+  }
+
   /** The other live file records on the object of `ref`. */
   async sharing(ref: Ref, storage: string, path: string): Promise<CatalogueRow[]> {
-    const overlaps = overlapsOf(await this.storages(), storage, path);
+    const overlaps = overlapsOf(await this.storagesWith(storage), storage, path);
     const wanted = ({ live, registry, uid, record: { fields } }: CatalogueRow): boolean => {
       if (!live || fields.kind !== 'file' || sameRef({ registry, uid }, ref)) return false;
       return overlaps.some((overlap) => overlap.storage === fields.storage && inSpan(overlap.span, fields.path));
@@ -89,7 +99,7 @@ export class Workspace {
 
   /** The purges for which something that overlaps `path` was being deleted at any moment after `since`. */
   async deletionsSince(since: number, storage: string, path: string): Promise<PurgeRow[]> {
-    const overlaps = overlapsOf(await this.storages(), storage, path);
+    const overlaps = overlapsOf(await this.storagesWith(storage), storage, path);
     const rows = new Map<string, PurgeRow>();
     for (const known of this.deletions) for (const row of await known.overlapping(overlaps)) rows.set(refKey(row), row);
     for (const [key, row] of this.purges) rows.set(key, row);

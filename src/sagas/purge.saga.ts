@@ -1,7 +1,7 @@
 import { ReportPurgeStep, type Envelope, type PurgeStep } from '../commands/commands.js';
 import { readRecord, type Journal } from '../commands/execute.js';
 import type { Ownership } from '../commands/ownership.js';
-import { findStorage } from '../commands/storages.js';
+import { knownStorage } from '../commands/storages.js';
 import { derivedId, sha256 } from '../events/ids.js';
 import type { Seen } from '../events/events.js';
 import type { Purge, RecordState } from '../events/record.js';
@@ -175,10 +175,11 @@ export class PurgeSaga {
   private async objectOf(record: RecordState): Promise<{ store: ObjectStore; path: string }> {
     const { fields } = record;
     if (fields.kind !== 'file') throw new Error(`${record.registry}/${record.uid} has no object`);
-    const storage = await findStorage(this.ports.journal, fields.storage);
-    if (storage === null) throw new Error(`The storage ${fields.storage} is not registered any more.`);
+    const storage = await knownStorage(this.ports.journal, fields.storage);
+    if (storage === null) throw new Error(`The storage ${fields.storage} was never registered.`);
     // The verdict said so already; the configuration may have changed since, and what it no longer lets Lethe delete stays.
-    const unmanaged = unmanagedAt(storedOf(await allStorages(this.ports.model)), fields.storage, fields.path);
+    const others = storedOf(await allStorages(this.ports.model)).filter(({ uid }) => uid !== storage.uid);
+    const unmanaged = unmanagedAt([storage, ...others], fields.storage, fields.path);
     if (unmanaged !== null)
       throw new Error(`The storage ${unmanaged.facts.name} is not managed: nothing is deleted from it.`);
     return { store: await this.ports.ownership.assertOwned(storage), path: fields.path };

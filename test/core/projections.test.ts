@@ -576,6 +576,15 @@ describe('a purge is judged by what stands before it in the log', () => {
     expect(await new Story().file('X', 'o').purge(X).purge(STORAGE).verdict(STORAGE)).toEqual({ fate: 'no-object' });
   });
 
+  test('an upload that came too late for its storage leaves nothing there, but what others share', async () => {
+    const late = (): Story => new Story().file('Y', 'shared').purge(Y).purge(STORAGE);
+    const withdrawal = purgeRequested({ storage: 'delete', withdraws: '5' });
+    expect(await late().file('X', 'o').happens(X, withdrawal).verdict(X)).toEqual(DELETE);
+    const inner = registered({ fields: storage('inner', { root: 'file:/data/in/' }) });
+    const sharing = new Story().happens(storages('inner'), inner).file('Y', 'a', { storage: uidFor('inner') });
+    expect(await sharing.purge(STORAGE).file('X', 'in/a').happens(X, withdrawal).verdict(X)).toEqual(shared(Y));
+  });
+
   test('a record that points to itself is no reference to itself', async () => {
     const story = new Story().file('X', 'o', { initialVersion: X.uid }).purge(X);
     expect(await story.verdict(X)).toEqual(DELETE);

@@ -137,6 +137,7 @@ describe('SIGTERM', () => {
       return purge.attempts > 0;
     });
     service.process.kill('SIGTERM');
+    await until('it says that it stops', async () => service.log().includes('stopping'));
     expect(await waiting).toMatchObject({ status: 202, body: { outcome: 'purging' } });
     await stop(service);
 

@@ -103,10 +103,13 @@ export class Judge {
   }
   /** Its storage is not managed, or one that it lies in, or that lies in it. */
   private isForeign(storage: string, location: string): boolean {
-    if (this.rows.get(`storages/${storage}`)?.live !== true) return true;
+    // A storage that was purged since is where it was, and what was to be deleted from it still is.
+    const own = this.rows.get(`storages/${storage}`);
+    if (own === undefined) return true;
     return [...this.rows.values()].some(({ live, state }) => {
       const facts = storageFacts(state.fields);
-      return live && facts?.managed === false && overlap(facts.place.replace(/^file:/, ''), location);
+      const counts = live || state === own.state;
+      return counts && facts?.managed === false && overlap(facts.place.replace(/^file:/, ''), location);
     });
   }
 }
