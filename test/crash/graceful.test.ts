@@ -259,10 +259,12 @@ describe('the read model', () => {
     expect(ready.status).toBe(503);
     expect(ready.body.notReady.projection).toMatch(/beyond the log's head.*(Restore|throw)/);
     const lateLabel = `/v1/labels/${late.body.record.uid}`;
-    for (const path of ['/v1', '/v1/labels', '/v1/files?visibility=any', '/v1/trash', lateLabel]) {
-      const { status, body } = await third.request('GET', path);
-      expect.soft(status, `${path} ${JSON.stringify(body)}`).toBe(503);
-    }
+    const paths = ['/v1', '/v1/labels', '/v1/files?visibility=any', '/v1/trash', lateLabel];
+    // Each waits for the projection as long as a query does: all at once.
+    const answers = await Promise.all(paths.map((path) => third.request('GET', path)));
+    answers.forEach(({ status, body }, index) => {
+      expect.soft(status, `${paths[index] ?? ''} ${JSON.stringify(body)}`).toBe(503);
+    });
     await stop(third);
 
     // As it was told: without the read model, the log alone counts.
