@@ -9,6 +9,7 @@ import { profile } from './profile.js';
 import { rebuild } from './rebuild.js';
 import type { Benchmark } from './report.js';
 import { markdown, writeResults, type Run } from './results.js';
+import { eventstore, mongodb } from './servers.js';
 import { start } from './start.js';
 import { throughput } from './throughput.js';
 import { upload } from './upload.js';
@@ -32,6 +33,8 @@ const WHOLE: readonly Part[] = [
   { name: 'start', title: 'Start', benchmark: start },
   { name: 'latency', title: 'Latency with few and with many records', benchmark: latency },
   { name: 'memory', title: 'Memory', benchmark: memory },
+  { name: 'eventstore', title: 'Rebuild from EventStoreDB', benchmark: eventstore },
+  { name: 'mongodb', title: 'Rebuild into MongoDB', benchmark: mongodb },
 ];
 const BY_NAME: readonly Part[] = [...WHOLE, { name: 'profile', title: 'Profile', benchmark: profile }];
 
