@@ -24,11 +24,23 @@ export class Boot {
 
   /** @throws whatever no waiting mends; the signal's reason when it aborts */
   async run(steps: readonly BootStep[], signal: AbortSignal): Promise<void> {
-    for (const step of steps) await this.stand(step, signal);
+    const wait = (name: string, why: string): void => {
+      this.waiting = { name, why };
+    };
+    for (const step of steps) await this.stand(step, signal, wait);
     this.waiting = null;
   }
 
-  private async stand({ name, run }: BootStep, signal: AbortSignal): Promise<void> {
+  /** Waits for what holds nobody up: a request that needs it says itself that it is not there. @throws as `run` does */
+  async attend(step: BootStep, signal: AbortSignal): Promise<void> {
+    await this.stand(step, signal, () => undefined);
+  }
+
+  private async stand(
+    { name, run }: BootStep,
+    signal: AbortSignal,
+    wait: (name: string, why: string) => void,
+  ): Promise<void> {
     const { clock, random, log } = this.ports;
     for (let failures = 0; ; failures += 1) {
       try {
@@ -37,7 +49,7 @@ export class Boot {
         return;
       } catch (error) {
         if (!(error instanceof Error) || !PASSING.includes(error.name)) throw error;
-        this.waiting = { name, why: error.message };
+        wait(name, error.message);
         const waitMs = Math.min(WAIT_MS.first * 2 ** failures, WAIT_MS.last) * (0.5 + random.next() / 2);
         log.warn({ waitsFor: name, error: error.message, waitMs: Math.round(waitMs) }, `waiting for ${name}`);
         await clock.sleep(waitMs, signal);

@@ -159,8 +159,19 @@ const open = async (config: Config, log: Log, opened: Closers): Promise<Service>
     },
     { name: 'the event store', run: () => ensureStorages(journal, stores, config.storages) },
   ];
+  // It is made where it is missing, and known to be there, before anybody asks for it; without it there is all that is known of the objects.
+  const objects: BootStep = {
+    name: 'the object store',
+    run: async () => {
+      await stores.at(root);
+    },
+  };
   const start = async (): Promise<void> => {
     await boot.run(steps, stopping.signal);
+    const attended = boot.attend(objects, stopping.signal).catch((error: unknown) => {
+      if (!stopping.signal.aborted) log.error({ err: error }, 'the object store cannot be opened');
+    });
+    opened.add(() => attended);
     if (config.roles.worker) opened.add(startSagas(app.get(CommandBus), commandPorts, progress, config.purges));
   };
   // In this process's own stores nothing is waited for: what cannot be opened stops the start.

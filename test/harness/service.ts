@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createInterface } from 'node:readline';
+import { freePort } from './port.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
@@ -21,6 +22,12 @@ export interface RunningService {
   kill(): Promise<void>;
   /** Ends it in order. @returns its exit code */
   stop(): Promise<number | null>;
+}
+
+/** One that may have to wait for its servers, or that may end before it is ready. */
+export interface LaunchedService extends RunningService {
+  /** Its URL, once it answers requests; rejects with what it wrote where it ends before that. */
+  readonly ready: Promise<string>;
 }
 
 export interface RequestOptions {
@@ -48,35 +55,68 @@ export interface StartOptions {
 
 export const temporaryFolder = (): Promise<string> => mkdtemp(join(tmpdir(), 'lethe-test-'));
 
-export const startService = async ({ data, config, env }: StartOptions = {}): Promise<RunningService> => {
+/** Ends once it answers requests. @throws Error where the process ends instead, with all that it wrote */
+export const startService = async (options: StartOptions = {}): Promise<RunningService> => {
+  const spawned = await spawnService({ LETHE_PORT: '0' }, options);
+  return running(spawned, await spawned.ready);
+};
+
+/** Does not wait until it answers requests: its servers may not be there. */
+export const launchService = async (options: StartOptions = {}): Promise<LaunchedService> => {
+  const port = await freePort();
+  const spawned = await spawnService({ LETHE_PORT: String(port) }, options);
+  return Object.assign(running(spawned, `http://127.0.0.1:${port}`), { ready: spawned.ready });
+};
+
+interface Spawned {
+  readonly child: ChildProcess;
+  readonly folder: string;
+  readonly ready: Promise<string>;
+  readonly log: () => string;
+}
+
+const spawnService = async (own: Record<string, string>, { data, config, env }: StartOptions): Promise<Spawned> => {
   const folder = data ?? (await temporaryFolder());
   if (config !== undefined) await writeFile(join(folder, 'lethe.json'), JSON.stringify(config));
   const child = spawn(process.execPath, [MAIN], {
-    env: { PATH: process.env['PATH'], LETHE_DATA: folder, LETHE_PORT: '0', ...env },
+    env: { PATH: process.env['PATH'], LETHE_DATA: folder, ...own, ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
+  // Whatever ends this process, a service is not left behind.
+  const endWithUs = () => child.kill('SIGKILL');
+  process.once('exit', endWithUs);
+  child.once('exit', () => process.off('exit', endWithUs));
   let log = '';
-  const url = await new Promise<string>((resolve, reject) => {
+  const ready = new Promise<string>((resolve, reject) => {
     createInterface({ input: child.stderr }).on('line', (line) => {
       log += `${line}\n`;
-      const ready = /Lethe is ready at (http:\/\/[^"\s]+)/.exec(line)?.[1];
-      if (ready !== undefined) resolve(ready);
+      const url = /Lethe is ready at (http:\/\/[^"\s]+)/.exec(line)?.[1];
+      if (url !== undefined) resolve(url);
     });
-    child.once('exit', (code, signal) => {
+    // Not `exit`: what it wrote last may still be on its way then.
+    child.once('close', (code, signal) => {
       reject(new Error(`the service ended at its start (${code ?? signal}):\n${log}`));
     });
   });
+  // Whoever does not await it has not asked.
+  ready.catch(() => undefined);
+  return { child, folder, ready, log: () => log };
+};
+
+const running = ({ child, folder, log }: Spawned, url: string): RunningService => {
   const exited = once(child, 'exit');
   const end = async (signal: NodeJS.Signals): Promise<number | null> => {
-    if (child.exitCode === null && child.signalCode === null) child.kill(signal);
-    await exited;
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill(signal);
+      await exited;
+    }
     return child.exitCode;
   };
   return {
     url,
     data: folder,
     process: child,
-    log: () => log,
+    log,
     request: (method, path, options) => send(url, method, path, options),
     kill: async () => {
       await end('SIGKILL');

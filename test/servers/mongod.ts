@@ -1,10 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MongoClient, MongoServerError } from 'mongodb';
+import { freePort } from '../harness/port.js';
 import { until } from '../harness/until.js';
 import { fetchMongod } from './fetch-mongod.mjs';
 
@@ -146,17 +146,6 @@ const ready = (host: string, replicaSet: boolean, check: () => void): Promise<tr
       await client.close();
     }
   });
-
-const freePort = async (): Promise<number> => {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port was given');
-  return address.port;
-};
 
 /** Reads what a process writes, so that its pipe never fills, and keeps the end of it. */
 const lastWords = (child: ChildProcess): (() => string) => {
