@@ -1,0 +1,203 @@
+import type { Recorded } from '../../src/events/events.js';
+import type { Ref } from '../../src/events/vocabulary.js';
+import type { ReadModel } from '../../src/storage/read-model/port.js';
+import { dumpOf, projected } from '../harness/projecting.js';
+import { until } from '../harness/until.js';
+import { Clients } from './fleet.clients.js';
+import { FleetWorld, type Draft } from './fleet.commands.js';
+import { plague } from './fleet.faults.js';
+import { Fleet, type Member } from './fleet.js';
+import { checkObjects } from './fleet.objects.js';
+import { checkCommand } from './kill.answers.js';
+import { Chance } from './kill.chance.js';
+import { Judge } from './kill.judge.js';
+import { Ledger, type Violation } from './kill.ledger.js';
+import { report } from './kill.report.js';
+
+/** What a client may hear of a server that is away, and of a race that was lost too often. */
+const PASSING = ['projection-behind', 'store-unavailable', 'overloaded'];
+const SETTLED_WITHIN_TICKS = 9_000;
+const OPEN = [{ path: 'open', op: 'eq', value: true }] as const;
+
+/** Several processes on the same servers, and all that is known and checked of them. */
+export class FleetRun {
+  readonly world = new FleetWorld();
+  readonly clients: Clients;
+  private readonly ledger: Ledger;
+  private readonly judge: Judge;
+  /** The log from its beginning, as far as it was read. */
+  private readonly log: Recorded[] = [];
+
+  private constructor(
+    readonly fleet: Fleet,
+    private readonly seed: string,
+  ) {
+    this.clients = new Clients(fleet, this.world, (part) => this.chance(part));
+    this.ledger = new Ledger(() => fleet.openLog());
+    this.judge = new Judge(this.ledger);
+  }
+
+  static async start(minioBinary: string, seed: string): Promise<FleetRun> {
+    const run = new FleetRun(await Fleet.start(minioBinary), seed);
+    try {
+      await run.clients.furnish();
+      return run;
+    } catch (error) {
+      await run.close();
+      throw error;
+    }
+  }
+
+  /** Callers at work while processes and servers fail. @returns what failed, and how it went */
+  async survive(seconds: number): Promise<string[]> {
+    const ends = new AbortController();
+    const since = performance.now();
+    const before = this.world.commands.size;
+    const working = this.clients.work(ends.signal);
+    const happened = await Promise.race([
+      plague(this.fleet, seconds, (part) => this.chance(part)),
+      working.then(() => []),
+    ]);
+    ends.abort();
+    await working;
+    const took = (performance.now() - since) / 1_000;
+    const { measures } = this.clients;
+    const commands = this.world.commands.size - before;
+    return [
+      ...happened,
+      `${commands} commands in ${took.toFixed(1)} s, ${measures.retries} retries, ${measures.hung} without an answer`,
+      ...measures.lines(),
+      ...this.fleet.members.map(
+        ({ name, slowestStartMs }) => `${name} started within ${Math.round(slowestStartMs)} ms`,
+      ),
+    ];
+  }
+
+  /**
+   * Stops a worker where it stands while purges are asked for.
+   * @returns the milliseconds from then until all of them were carried out; the worker stands still for at least `forMs`
+   */
+  async stall(worker: Member, purges: readonly Ref[], forMs: number): Promise<number> {
+    const drafts = purges.map(({ registry, uid }): Draft => ({
+      method: 'DELETE',
+      url: `/v1/${registry}/${uid}?permanent=true&storage=delete`,
+    }));
+    const half = drafts.length / 2;
+    // In the middle of its work.
+    await this.clients.all(drafts.slice(0, half));
+    worker.stall();
+    const since = performance.now();
+    try {
+      await this.clients.all(drafts.slice(half));
+      await this.settled();
+      const took = performance.now() - since;
+      await until('the stall has lasted long enough', async () => performance.now() - since >= forMs);
+      return took;
+    } finally {
+      worker.goOn();
+      await until('it goes on', async () => (await worker.running?.request('GET', '/health/live'))?.status === 200);
+    }
+  }
+
+  /** Files that nobody asked to purge yet, and nothing points to. */
+  async purgeable(count: number, key: string): Promise<Ref[]> {
+    const before = this.world.files.length;
+    await this.clients.all(
+      Array.from({ length: count }, (_, index) => ({
+        ...{ method: 'POST', url: '/v1/files', content: Buffer.from(`${key} ${index}`) },
+        metadata: { key: `${key}/${index}.bin`, onDuplicate: 'create' },
+      })),
+    );
+    return this.world.files.slice(before).map((uid) => ({ registry: 'files', uid }));
+  }
+
+  /** Waits until nothing is open: no purge that is not parked, no withdrawal. */
+  async settled(): Promise<void> {
+    const [log, model] = [await this.fleet.openLog(), await this.fleet.openModel()];
+    try {
+      await until(
+        'nothing is left to be done',
+        async () => {
+          if ((await model.checkpoint()) !== (await log.head())) return false;
+          return (await openWork(model)).length === 0;
+        },
+        SETTLED_WITHIN_TICKS,
+      );
+    } catch (error) {
+      const [checkpoint, head] = [await model.checkpoint(), await log.head()];
+      const open = JSON.stringify((await openWork(model)).slice(0, 3));
+      const [failed] = await this.check();
+      throw new Error(`${String(error)}: at ${checkpoint} of ${head}, open: ${open}\n${failed ?? ''}`, {
+        cause: error,
+      });
+    } finally {
+      await Promise.all([log.close(), model.close()]);
+    }
+  }
+
+  /** @returns what should not be, told for a person; empty where all is well */
+  async check(): Promise<string[]> {
+    const { ledger, world } = this;
+    await ledger.follow();
+    const fresh = ledger.take();
+    this.log.push(...fresh);
+    const commands = [...world.commands.values()];
+    const found: Violation[] = [
+      ...this.clients.violations,
+      ...ledger.violations,
+      ...commands.flatMap((command) => checkCommand(command, ledger, PASSING)),
+      ...this.judge.judge(fresh),
+      ...checkObjects(await this.fleet.objects(), ledger, commands),
+      ...(await this.projectionFaults()),
+    ];
+    if (found.length === 0) return [];
+    const logs = this.fleet.members.map((member) => member.log()).join('');
+    return [report(found, { commands: world.commands, disk: { scan: () => new Map() } }, ledger, logs)];
+  }
+
+  /** What was purged, kept and deleted, as the log tells it. */
+  counts(): Record<string, number> {
+    const counts: Record<string, number> = {};
+    for (const { event } of this.log) counts[event.type] = (counts[event.type] ?? 0) + 1;
+    return counts;
+  }
+
+  async close(): Promise<void> {
+    await this.fleet.close();
+  }
+
+  private chance(part: string): Chance {
+    return new Chance(`${this.seed} ${part}`);
+  }
+
+  /** The model as the fleet made it is, byte for byte, the one that the whole log makes. */
+  private async projectionFaults(): Promise<Violation[]> {
+    const model = await this.fleet.openModel();
+    try {
+      const live = (await dumpOf(model)).split('\n');
+      const anew = (await dumpOf(await projected(this.log))).split('\n');
+      const differs = anew.findIndex((line, index) => line !== live[index]);
+      if (differs < 0 && live.length === anew.length) return [];
+      const what = `the live model has ${live.length} rows and one made anew ${anew.length}; the first that differs:\n${live[differs]}\n${anew[differs]}`;
+      return [{ what, record: null }];
+    } finally {
+      await model.close();
+    }
+  }
+}
+
+const openWork = async (model: ReadModel): Promise<unknown[]> => {
+  const purges = await model.find('purges', {
+    where: OPEN,
+    sort: [{ path: 'uid', descending: false }],
+    after: null,
+    limit: 1_000,
+  });
+  const withdrawals = await model.find('withdrawals', {
+    where: OPEN,
+    sort: [{ path: 'position', descending: false }],
+    after: null,
+    limit: 1_000,
+  });
+  return [...purges.filter(({ state }) => state !== 'parked'), ...withdrawals];
+};
