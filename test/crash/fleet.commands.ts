@@ -6,7 +6,7 @@ import type { Command } from './kill.world.js';
 export class FleetWorld {
   readonly commands = new Map<string, Command>();
   readonly records: Ref[] = [];
-  /** Records that take the place of one that has no object under its key yet would: files alone. */
+  /** The uids of the files among them. */
   readonly files: string[] = [];
   acknowledged = 0n;
   private count = 0;
@@ -76,7 +76,9 @@ type Draw = (chance: Chance, world: FleetWorld) => Draft;
 const on =
   (say: (path: string, chance: Chance) => Draft): Draw =>
   (chance, { records }) => {
-    const record = records[chance.below(records.length)];
+    // Every twelfth is asked for as often as all others together: callers meet there.
+    const drawn = chance.below(records.length);
+    const record = records[chance.maybe(0.5) ? drawn : drawn - (drawn % 12)];
     if (record === undefined) throw new RangeError('there is no record yet');
     return say(`/v1/${record.registry}/${record.uid}`, chance);
   };
@@ -105,7 +107,7 @@ const newcomer: Draw = (chance) => uploadOf(`late/${chance.below(1_000)}.bin`, `
 const DRAWS: readonly (readonly [number, Draw])[] = [
   [10, trash],
   [7, restore],
-  [5, purge],
+  [6, purge],
   [2, hold],
   [3, release],
   [2, describe],

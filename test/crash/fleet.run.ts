@@ -74,28 +74,29 @@ export class FleetRun {
   }
 
   /**
-   * Stops a worker where it stands while purges are asked for.
-   * @returns the milliseconds from then until all of them were carried out; the worker stands still for at least `forMs`
+   * Stops a worker where it stands while purges are asked for, and lets it go on while others are.
+   * @returns the milliseconds from its stop until those were carried out; it stands still for at least `forMs`
    */
   async stall(worker: Member, purges: readonly Ref[], forMs: number): Promise<number> {
     const drafts = purges.map(({ registry, uid }): Draft => ({
       method: 'DELETE',
       url: `/v1/${registry}/${uid}?permanent=true&storage=delete`,
     }));
-    const half = drafts.length / 2;
-    // In the middle of its work.
-    await this.clients.all(drafts.slice(0, half));
+    const third = drafts.length / 3;
+    // It stops in the middle of its work.
+    await this.clients.all(drafts.slice(0, third));
     worker.stall();
     const since = performance.now();
     try {
-      await this.clients.all(drafts.slice(half));
+      await this.clients.all(drafts.slice(third, 2 * third));
       await this.settled();
       const took = performance.now() - since;
       await until('the stall has lasted long enough', async () => performance.now() - since >= forMs);
       return took;
     } finally {
       worker.goOn();
-      await until('it goes on', async () => (await worker.running?.request('GET', '/health/live'))?.status === 200);
+      await this.clients.all(drafts.slice(2 * third));
+      await until('it goes on', async () => (await worker.running?.request('GET', '/health/ready'))?.status === 200);
     }
   }
 

@@ -48,14 +48,12 @@ describe.skipIf(minio === null)(
       repeatable(async () => {
         const worker = run.fleet.workers[index];
         if (worker === undefined) throw new RangeError(`there is no worker ${index}`);
-        const purges = await run.purgeable(200, `stalled-${index}`);
+        const purges = await run.purgeable(90, `stalled-${index}`);
         const took = await run.stall(worker, purges, 10_000);
         await run.settled();
         expect(await run.check()).toEqual([]);
         expect(took).toBeLessThan(TAKEN_OVER_WITHIN_MS);
-        console.info(
-          `${worker.name} stalled: the other was through with ${purges.length} purges after ${Math.round(took)} ms`,
-        );
+        console.info(`${worker.name} stalled: the other was through with its purges after ${Math.round(took)} ms`);
       }),
     );
   },

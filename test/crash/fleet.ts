@@ -1,5 +1,4 @@
-import { writeFile } from 'node:fs/promises';
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client } from 'minio';
 import { openEventStoreDb } from '../../src/storage/event-store/eventstoredb.js';
