@@ -16,6 +16,8 @@ import { report } from './kill.report.js';
 
 /** What a client may hear of a server that is away, and of a race that was lost too often. */
 const PASSING = ['projection-behind', 'store-unavailable', 'overloaded'];
+/** Of violations beside a run that does not settle. */
+const MOST = 8;
 const SETTLED_WITHIN_TICKS = 9_000;
 const OPEN = [{ path: 'open', op: 'eq', value: true }] as const;
 
@@ -75,7 +77,7 @@ export class FleetRun {
 
   /**
    * Stops a worker where it stands while purges are asked for, and lets it go on while others are.
-   * @returns the milliseconds from its stop until those were carried out; it stands still for at least `forMs`
+   * @returns the milliseconds from its stop until the first that was asked for since is carried out; it stands still for at least `forMs`
    */
   async stall(worker: Member, purges: readonly Ref[], forMs: number): Promise<number> {
     const drafts = purges.map(({ registry, uid }): Draft => ({
@@ -88,9 +90,11 @@ export class FleetRun {
     worker.stall();
     const since = performance.now();
     try {
-      await this.clients.all(drafts.slice(third, 2 * third));
-      await this.settled();
+      await this.clients.all(drafts.slice(third, third + 1));
+      await this.isPurged(purges[third]);
       const took = performance.now() - since;
+      await this.clients.all(drafts.slice(third + 1, 2 * third));
+      await this.settled();
       await until('the stall has lasted long enough', async () => performance.now() - since >= forMs);
       return took;
     } finally {
@@ -98,6 +102,15 @@ export class FleetRun {
       await this.clients.all(drafts.slice(2 * third));
       await until('it goes on', async () => (await worker.running?.request('GET', '/health/ready'))?.status === 200);
     }
+  }
+
+  private async isPurged(ref: Ref | undefined): Promise<void> {
+    if (ref === undefined) throw new RangeError('there is no such record');
+    const [api] = this.fleet.apis;
+    await until(`${ref.registry}/${ref.uid} is purged`, async () => {
+      const answer = await api?.running?.request('GET', `/v1/purges/${ref.registry}/${ref.uid}`);
+      return answer?.body.state === 'done';
+    });
   }
 
   /** Files that nobody asked to purge yet, and nothing points to. */
@@ -127,23 +140,34 @@ export class FleetRun {
     } catch (error) {
       const [checkpoint, head] = [await model.checkpoint(), await log.head()];
       const open = JSON.stringify((await openWork(model)).slice(0, 3));
-      const [failed] = await this.check();
-      throw new Error(`${String(error)}: at ${checkpoint} of ${head}, open: ${open}\n${failed ?? ''}`, {
-        cause: error,
-      });
+      const found = (await this.violations()).map(({ what, record }) => `${record ?? 'the fleet'}: ${what}`);
+      throw new Error(
+        [`${String(error)}: at ${checkpoint} of ${head}, open: ${open}`, ...found.slice(0, MOST)].join('\n'),
+        {
+          cause: error,
+        },
+      );
     } finally {
       await Promise.all([log.close(), model.close()]);
     }
   }
 
-  /** @returns what should not be, told for a person; empty where all is well */
-  async check(): Promise<string[]> {
+  /** @throws Error telling every violation for a person, with the stories of the records that they are about */
+  async check(): Promise<void> {
+    const found = await this.violations();
+    if (found.length === 0) return;
+    const { ledger, world, fleet } = this;
+    const logs = fleet.members.map((member) => member.log()).join('');
+    throw new Error(report(found, { commands: world.commands, disk: { scan: () => new Map() } }, ledger, logs));
+  }
+
+  private async violations(): Promise<Violation[]> {
     const { ledger, world } = this;
     await ledger.follow();
     const fresh = ledger.take();
     this.log.push(...fresh);
     const commands = [...world.commands.values()];
-    const found: Violation[] = [
+    return [
       ...this.clients.violations,
       ...ledger.violations,
       ...commands.flatMap((command) => checkCommand(command, ledger, PASSING)),
@@ -151,9 +175,6 @@ export class FleetRun {
       ...checkObjects(await this.fleet.objects(), ledger, commands),
       ...(await this.projectionFaults()),
     ];
-    if (found.length === 0) return [];
-    const logs = this.fleet.members.map((member) => member.log()).join('');
-    return [report(found, { commands: world.commands, disk: { scan: () => new Map() } }, ledger, logs)];
   }
 
   /** What was purged, kept and deleted, as the log tells it. */

@@ -37,10 +37,11 @@ describe.skipIf(minio === null)(
       () =>
         repeatable(async () => {
           const told = await run.survive(SECONDS);
+          console.info([`seed ${seed}`, ...told].join('\n'));
           await run.settled();
-          expect(await run.check(), told.join('\n')).toEqual([]);
+          await run.check();
           expect(run.fleet.members.reduce((kills, member) => kills + member.kills, 0)).toBeGreaterThan(SECONDS / 10);
-          console.info([`seed ${seed}`, ...told, JSON.stringify(run.counts())].join('\n'));
+          console.info(JSON.stringify(run.counts()));
         }),
     );
 
@@ -51,9 +52,9 @@ describe.skipIf(minio === null)(
         const purges = await run.purgeable(90, `stalled-${index}`);
         const took = await run.stall(worker, purges, 10_000);
         await run.settled();
-        expect(await run.check()).toEqual([]);
+        await run.check();
         expect(took).toBeLessThan(TAKEN_OVER_WITHIN_MS);
-        console.info(`${worker.name} stalled: the other was through with its purges after ${Math.round(took)} ms`);
+        console.info(`${worker.name} stalled: the other had carried out its first purge after ${Math.round(took)} ms`);
       }),
     );
   },
