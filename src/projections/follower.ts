@@ -66,15 +66,19 @@ export class Follower {
   ) {}
 
   async run(signal: AbortSignal): Promise<void> {
-    for (let failures = 0; !signal.aborted;) {
+    let failures = 0;
+    const moved = (): void => {
+      failures = 0;
+    };
+    for (let another = false; !signal.aborted;) {
       try {
-        await this.follow(signal, () => {
-          failures = 0;
-        });
+        if (another) await this.lookOn(signal, moved);
+        another = false;
+        if (!signal.aborted) await this.follow(signal, moved);
         return;
       } catch (error) {
         if (signal.aborted) return;
-        if (error instanceof CheckpointMoved) await this.lookOn(signal);
+        if (error instanceof CheckpointMoved) another = true;
         else if (isPassing(error)) {
           failures += 1;
           await this.backOff(error, failures, signal);
@@ -94,25 +98,21 @@ export class Follower {
   }
 
   /** Another projector was quicker: it is left to it for as long as the checkpoint moves, or there is nothing more in the log. */
-  private async lookOn(signal: AbortSignal): Promise<void> {
+  private async lookOn(signal: AbortSignal, moved: () => void): Promise<void> {
     const { model, events, clock } = this.ports;
-    try {
-      let seen = await model.checkpoint();
-      this.say({ checkpoint: seen, workAt: seen, error: null, active: false });
-      for (let movedAt = clock.monotonic(); !signal.aborted;) {
-        await clock.sleep(LOOK_MS, signal).catch(() => undefined);
-        const checkpoint = await model.checkpoint();
-        if (checkpoint !== seen) {
-          [seen, movedAt] = [checkpoint, clock.monotonic()];
-          this.say({ checkpoint, workAt: checkpoint });
-        } else if (clock.monotonic() - movedAt >= TAKE_OVER_MS) {
-          if ((await events.head()) > checkpoint) return;
-          movedAt = clock.monotonic();
-        }
+    let seen = await model.checkpoint();
+    moved();
+    this.say({ checkpoint: seen, workAt: seen, error: null, active: false });
+    for (let movedAt = clock.monotonic(); !signal.aborted;) {
+      await clock.sleep(LOOK_MS, signal).catch(() => undefined);
+      const checkpoint = await model.checkpoint();
+      if (checkpoint !== seen) {
+        [seen, movedAt] = [checkpoint, clock.monotonic()];
+        this.say({ checkpoint, workAt: checkpoint });
+      } else if (clock.monotonic() - movedAt >= TAKE_OVER_MS) {
+        if ((await events.head()) > checkpoint) return;
+        movedAt = clock.monotonic();
       }
-    } catch (error) {
-      // A store that fails now fails again at once, where it is waited for.
-      if (!isPassing(error)) throw error;
     }
   }
 

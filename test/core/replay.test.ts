@@ -475,6 +475,47 @@ describe('the follower', () => {
       await expectSame(inner, recorded);
       expect(following.status).toMatchObject({ checkpoint: 150n, active: false, error: null });
     });
+
+    /** A model whose other projector was at 40, and which then answers each question for its checkpoint as told; the first is 1. */
+    const asked = (fault: (nth: number) => Error | null) => {
+      const inner = inMemoryReadModel();
+      let [interfere, nth] = [true, 0];
+      const model: ReadModel = {
+        ...bound(inner),
+        checkpoint: async () => {
+          const error = interfere ? null : fault((nth += 1));
+          if (error !== null) throw error;
+          return inner.checkpoint();
+        },
+        apply: async (changes, from, to) => {
+          if (interfere) await applied(inner, 0, 40);
+          interfere = false;
+          await inner.apply(changes, from, to);
+        },
+      };
+      return { inner, following: new Following(logOf(stored).open('lethe.'), model).start() };
+    };
+
+    test('goes on looking after a fault, and waits short again after the next', async () => {
+      const faults = [1, 2, 3, 5, 7];
+      const { inner, following } = asked((nth) =>
+        faults.includes(nth) ? new Unavailable('the model is not there') : null,
+      );
+      await following.reach(150);
+      await following.end();
+      await expectSame(inner, recorded);
+      // Three in a row, then one after each that was answered.
+      expect(following.said.map(({ fields }) => fields['waitMs'])).toEqual([75, 150, 300, 75, 75]);
+      expect(following.statuses.map(({ error }) => error)).toContain('the model is not there');
+      expect(following.status).toMatchObject({ active: true, error: null });
+    });
+
+    test('halts where no retry can help: the model is of a newer version by now', async () => {
+      const { following } = asked((nth) => (nth < 3 ? null : new Corrupt('upgrade')));
+      const status = await following.ended();
+      expect(status).toMatchObject({ halted: true, error: 'upgrade', checkpoint: 40n });
+      expect(following.said.map(({ level }) => level)).toEqual(['error']);
+    });
   });
 
   test('two of them on one model do no harm', async () => {

@@ -93,7 +93,11 @@ const work = async (
 };
 
 /** Sends a command, and notes what came back. */
-export const send = async (service: RunningService, world: World, command: Command): Promise<Heard> => {
+export const send = async (
+  service: Pick<RunningService, 'request'>,
+  world: Pick<World, 'acknowledged' | 'add'>,
+  command: Command,
+): Promise<Heard> => {
   command.sent += 1;
   const heard = await ask(service, command, `${command.id}/${command.sent}`);
   command.heard.push(heard);
@@ -105,7 +109,11 @@ export const send = async (service: RunningService, world: World, command: Comma
   return heard;
 };
 
-const ask = async (service: RunningService, command: Command, correlationId: string): Promise<Heard> => {
+const ask = async (
+  service: Pick<RunningService, 'request'>,
+  command: Command,
+  correlationId: string,
+): Promise<Heard> => {
   const { method, url, json, metadata, content, key, actor } = command;
   const headers: Record<string, string> = { ...command.headers, 'x-actor': actor, 'x-correlation-id': correlationId };
   if (key !== null) headers['idempotency-key'] = key;

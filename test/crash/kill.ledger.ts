@@ -3,8 +3,7 @@ import { decode, digestOf } from '../../src/events/codec.js';
 import { isRecordEvent, type Recorded } from '../../src/events/events.js';
 import { evolve, type RecordState } from '../../src/events/record.js';
 import { storageFacts } from '../../src/events/storage-data.js';
-import type { StoredEvent } from '../../src/storage/event-store/port.js';
-import { openSqliteEventStore } from '../../src/storage/event-store/sqlite.js';
+import type { EventStore, StoredEvent } from '../../src/storage/event-store/port.js';
 
 export const PREFIX = 'lethe.';
 
@@ -15,7 +14,7 @@ export interface Violation {
   readonly record: string | null;
 }
 
-/** The whole log as the test reads it from the disk by itself, and each record as its events fold. What reads it checks it. */
+/** The whole log as the test reads it by itself, and each record as its events fold. What reads it checks it. */
 export class Ledger {
   readonly streams = new Map<string, Recorded[]>();
   readonly states = new Map<string, RecordState>();
@@ -27,7 +26,8 @@ export class Ledger {
   private readonly correlated = new Map<string, Recorded[]>();
   private position = 0n;
 
-  constructor(private readonly file: string) {}
+  /** @param open opens the log for one reading of it */
+  constructor(private readonly open: () => Promise<EventStore>) {}
 
   get head(): bigint {
     return this.position;
@@ -35,7 +35,7 @@ export class Ledger {
 
   /** Reads what the log holds beyond what was read before. */
   async follow(): Promise<void> {
-    const log = await openSqliteEventStore({ file: this.file, prefix: PREFIX, mode: 'read-only' });
+    const log = await this.open();
     try {
       for await (const batch of log.readAll(this.position)) for (const stored of batch) this.add(stored);
     } finally {

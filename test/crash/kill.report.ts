@@ -1,5 +1,11 @@
 import type { Ledger, Violation } from './kill.ledger.js';
+import type { Disk } from './kill.disk.js';
 import type { Command, Heard, World } from './kill.world.js';
+
+/** What the test knows by itself of what it reports on. */
+export interface Known extends Pick<World, 'commands'> {
+  readonly disk: Pick<Disk, 'scan'>;
+}
 
 /** Beyond these there is nothing more to learn from one run. */
 const MOST = 8;
@@ -7,7 +13,7 @@ const TRACES = 3;
 const LOG_LINES = 15;
 
 /** What went wrong, for a person: every violation, then the story of each record that one is about. */
-export const report = (found: readonly Violation[], world: World, ledger: Ledger, log: string): string => {
+export const report = (found: readonly Violation[], world: Known, ledger: Ledger, log: string): string => {
   const lines = found.slice(0, MOST).map(({ what, record }) => `- ${record ?? 'the service'}: ${what}`);
   if (found.length > MOST) lines.push(`- and ${found.length - MOST} more`);
   const records = [...new Set(found.map(({ record }) => record))].filter((record) => record !== null);
@@ -21,7 +27,7 @@ export const report = (found: readonly Violation[], world: World, ledger: Ledger
 };
 
 /** A record's events, the commands that named it, what lies at its place, and whoever else has its object there. */
-const trace = (record: string, world: World, ledger: Ledger): string => {
+const trace = (record: string, world: Known, ledger: Ledger): string => {
   const events = (ledger.streams.get(record) ?? []).map(({ event, meta, revision, position }) => {
     const { type, ...data } = event;
     return `  ${revision} @${position} ${type} by ${meta.actor} in ${meta.correlationId} at ${meta.at} ${JSON.stringify(data)}`;
@@ -48,7 +54,7 @@ const answer = (heard: Heard): string => {
   return `${status} ${said}${where}${replayed ? ' replayed' : ''}${detail === '' ? '' : ` (${detail})`}`;
 };
 
-const around = (record: string, world: World, ledger: Ledger): string[] => {
+const around = (record: string, world: Known, ledger: Ledger): string[] => {
   const fields = ledger.states.get(record)?.fields;
   if (fields?.kind !== 'file') return [];
   const location = ledger.locate(fields);

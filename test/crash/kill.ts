@@ -78,7 +78,8 @@ class Run {
     readonly world: World,
     private readonly seed: string,
   ) {
-    this.ledger = new Ledger(join(world.data, 'events.sqlite'));
+    const file = join(world.data, 'events.sqlite');
+    this.ledger = new Ledger(() => openSqliteEventStore({ file, prefix: PREFIX, mode: 'read-only' }));
     this.judge = new Judge(this.ledger);
     this.objects = new Objects(world, this.ledger);
   }

@@ -7,6 +7,11 @@ import type { Connection } from './mongodb.connection.js';
 /** Two that want the same document do not wait for each other: one is refused, and tries again when the other may have ended. */
 const MOST_ATTEMPTS = 18;
 const BACKOFF_MS = { first: 2, last: 200 };
+/**
+ * After these attempts it is asked whether whoever stands in the way has died: after a quarter of a second, since one that takes over from a
+ * dead worker has waited already, and at the end.
+ */
+const ASKED_AFTER = [6, MOST_ATTEMPTS - 1];
 const MOST_COMMITS = 3;
 const LONGEST_COMMIT_MS = 10_000;
 
@@ -25,8 +30,7 @@ export const inTransaction = async <T>(
       return await attempted(connection, work);
     } catch (error) {
       if (attempt === MOST_ATTEMPTS || !isTransient(error)) throw error;
-      // Whoever stands in the way for so long may have died.
-      if (attempt === MOST_ATTEMPTS - 1) await endAbandoned(connection.client);
+      if (ASKED_AFTER.includes(attempt)) await endAbandoned(connection.client);
       await setTimeout(Math.min(BACKOFF_MS.first * 2 ** attempt, BACKOFF_MS.last));
     }
   }
