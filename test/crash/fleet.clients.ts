@@ -15,7 +15,7 @@ const AGAIN_MS = 50;
 const MOST_TRIES = 600;
 
 /** How long answers took, in milliseconds, by what was asked for. */
-export class Measures {
+class Measures {
   hung = 0;
   retries = 0;
   private readonly taken = new Map<string, number[]>();

@@ -11,7 +11,7 @@ import { startMinio, type MinioServer } from '../servers/minio.js';
 import { startMongod, type Mongod } from '../servers/mongod.js';
 import { PREFIX } from './kill.ledger.js';
 
-export const BUCKET = 'lethe-fleet';
+const BUCKET = 'lethe-fleet';
 const EACH = 2;
 
 /** Many tries, and short waits between: no purge is parked only because a server was away for some seconds. */
