@@ -36,7 +36,7 @@ export interface OpenedEventStore {
 export const openEventStore = async ({ eventStore, data, streamPrefix: prefix }: Config, mode: Mode) =>
   eventStore === null
     ? embeddedEventStore(join(data, 'events.sqlite'), prefix, mode)
-    : telling(await openEventStoreDb({ url: eventStore, prefix, mode }));
+    : telling(await naming('LETHE_EVENT_STORE', () => openEventStoreDb({ url: eventStore, prefix, mode })));
 
 const embeddedEventStore = async (file: string, prefix: string, mode: Mode): Promise<OpenedEventStore> => {
   const store = await openSqliteEventStore({ file, prefix, mode });
@@ -53,7 +53,17 @@ const telling = (store: EventStore): OpenedEventStore => ({
 export const openReadModel = async ({ readModel, data }: Config, mode: Mode): Promise<ReadModel> =>
   readModel === null
     ? openSqliteReadModel({ file: join(data, 'read-model.sqlite'), mode })
-    : new LateReadModel(() => openMongoReadModel({ url: readModel, mode }));
+    : new LateReadModel(() => naming('LETHE_READ_MODEL', () => openMongoReadModel({ url: readModel, mode })));
+
+/** An address that its adapter can't read is a setting that cannot stand. @throws ConfigError naming the variable */
+const naming = async <T>(variable: string, open: () => Promise<T>): Promise<T> => {
+  try {
+    return await open();
+  } catch (error) {
+    if (error instanceof TypeError) throw new ConfigError(`${variable}: ${error.message}`);
+    throw error;
+  }
+};
 
 /** Whether anything lies in the data folder that one process alone may have open. */
 export const usesDataFolder = ({ eventStore, readModel, storages }: Config): boolean =>
@@ -116,7 +126,9 @@ const assertRoot = (name: string, root: string): void => {
   try {
     if (isS3(root)) parseS3Root(root);
   } catch (error) {
-    if (error instanceof InvalidS3Root) throw new ConfigError(`storages: of ${name}, ${error.message}`);
+    const setting =
+      name === 'default' ? 'LETHE_OBJECT_STORE (or the storage default of the file)' : `storages: the root of ${name}`;
+    if (error instanceof InvalidS3Root) throw new ConfigError(`${setting}: ${error.message}`);
     throw error;
   }
 };

@@ -108,5 +108,6 @@ const roles = (env: Environment, embedded: readonly string[]): Stores['roles'] =
   return { api, worker };
 };
 
-/** An address without what may be a secret in it. */
-const redact = (address: string): string => address.replace(/\/\/[^@/]*@/, '//…@');
+/** An address without what may be a secret in it: whoever is named before its host, and its options. */
+const redact = (address: string): string =>
+  address.replace(/^([a-z0-9+.-]*:\/\/)?.*@/is, '$1…@').replace(/\?.*$/s, '?…');

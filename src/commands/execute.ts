@@ -146,13 +146,26 @@ const asStored = async (
   envelope: Envelope,
   written: readonly NewEvent[],
 ): Promise<Executed> => {
-  const stream = await readRecord(journal, ref);
+  const stream = await readBack(journal, ref);
   const stored = findRepeat(stream, envelope);
   if (stored === null) throw new Error(`an append to ${ref.registry}/${ref.uid} is not in its stream`);
   const isMine = written.every(({ id, metadata, data }) =>
     stream.stored.some((event) => event.id === id && event.metadata === metadata && event.data === data),
   );
   return { ...stored, replayed: !isMine };
+};
+
+/** The append stands by now: whoever cannot read it back must not hear that nothing was written. */
+const readBack = async (journal: Journal, ref: Ref): Promise<Stream> => {
+  try {
+    return await readRecord(journal, ref);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new OutcomeUnknown(
+      `what was written to ${ref.registry}/${ref.uid} cannot be read back (${why}): repeat the call with the same Idempotency-Key`,
+      { cause },
+    );
+  }
 };
 
 /** @returns what a command that was carried out before answered then; null where it never was */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { EVENTS, metadataSchema, type EventType, type LetheEvent, type Metadata, type Recorded } from './events.js';
 import { sha256 } from './ids.js';
+import { registryNameSchema } from './vocabulary.js';
 
 /** An event as a store holds it. The event store's port has the same shape. */
 export interface StoredForm {
@@ -46,7 +47,7 @@ export const encode = (id: string, event: LetheEvent, meta: Metadata): StoredFor
 
 /**
  * @param upcasters for tests of this mechanism; everyone else takes those of this version
- * @returns null for a type that this version does not know: whoever follows the log skips and counts it
+ * @returns null for a type that this version does not know, and for another log's event: whoever follows the log skips and counts it
  * @throws Unreadable for an event of a known type that cannot be read
  */
 export const decode = (prefix: string, stored: Placed, upcasters = UPCASTERS): Recorded | null => {
@@ -54,6 +55,8 @@ export const decode = (prefix: string, stored: Placed, upcasters = UPCASTERS): R
   const where = `event ${stored.position} (${stored.type} of ${stored.stream})`;
   const known = EVENTS[stored.type];
   const { registry, uid } = addressOf(prefix, stored.stream);
+  // A log whose prefix begins with this one's: `lethe.test.files-…` is a stream of `lethe.test.`, and nobody's record in `lethe.`.
+  if (!registryNameSchema.safeParse(registry).success) return null;
   const described = asObject(parseJson(stored.metadata, where), where);
   // First: what else a newer version says of its events, this one cannot know.
   if (typeof described['version'] === 'number' && described['version'] > known.version) {

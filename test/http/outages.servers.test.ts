@@ -12,6 +12,7 @@ import {
   type RunningService,
 } from '../harness/service.js';
 import { until } from '../harness/until.js';
+import { startMongod } from '../servers/mongod.js';
 
 /* Servers that are not there: at the start, and later. Nothing is restarted but they. */
 
@@ -174,5 +175,20 @@ describe.skipIf(lacksServers)(`servers that are down ${NEEDS_SERVERS}`, () => {
       expect(await inBucket(servers.s3(), name).bytesAt(path)).toBeNull();
       expect((await ask('GET', `/v1/files/${other.uid}/content`)).body).toBe('second');
     });
+  });
+});
+
+describe.skipIf(lacksServers)(`a mongod that stands alone ${NEEDS_SERVERS}`, () => {
+  it('stops the start with the command that mends it', async () => {
+    const alone = await startMongod({ replicaSet: false });
+    const service = await launchService({ env: { LETHE_READ_MODEL: alone.urlOf('lethe') } });
+    try {
+      await expect(service.ready).rejects.toThrow(
+        /ended at its start \(1\)[^]*mongod --replSet rs0[^]*rs\.initiate\(\)/,
+      );
+    } finally {
+      await discard(service);
+      await alone.cleanup();
+    }
   });
 });
