@@ -5,14 +5,14 @@ import { OutcomeUnknown, Unavailable } from '../../src/storage/errors.js';
 import { systemClock } from '../../src/system.js';
 import { envelope } from '../../src/testing/commands.js';
 import { plain, uidFor } from '../../src/testing/events.js';
-import { inMemoryEventStore } from '../doubles/in-memory-event-store.js';
+import { InMemoryLog } from '../doubles/in-memory-event-store.js';
 
 const REF = { registry: 'labels', uid: uidFor('label') };
 const REGISTERED: RecordEvent = { type: 'RecordRegistered', visibility: 1, fields: plain(), seenAt: null };
 
 describe('a command that was appended', () => {
   it('is of unknown outcome where it cannot be read back: nobody takes back what it names', async () => {
-    const store = inMemoryEventStore();
+    const store = new InMemoryLog().open('lethe.');
     let appended = false;
     const journal: Journal = {
       store: Object.assign(Object.create(store), {
