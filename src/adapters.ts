@@ -4,21 +4,19 @@ import type { Config } from './config.js';
 import { ConfigError } from './config.stores.js';
 import type { Random } from './ports.js';
 import { InvalidPath, Unavailable } from './storage/errors.js';
-import { openEventStoreDb } from './storage/event-store/eventstoredb.js';
 import type { EventStore } from './storage/event-store/port.js';
 import { openSqliteEventStore } from './storage/event-store/sqlite.js';
 import { openFilesystemStore } from './storage/object-store/filesystem.js';
 import { InvalidS3Root, parseS3Root, placeOfS3, type S3Root } from './storage/object-store/minio.root.js';
-import { openMinioStore } from './storage/object-store/minio.js';
 import type { ObjectStore, ObjectStores } from './storage/object-store/port.js';
 import { LateReadModel } from './storage/read-model/late.js';
-import { openMongoReadModel } from './storage/read-model/mongodb.js';
 import type { ReadModel } from './storage/read-model/port.js';
 import { openSqliteReadModel } from './storage/read-model/sqlite.js';
 
 /*
  * The one place that knows which adapter stands behind a port. The service takes its stores from here, and so does the projector's
- * thread, which must not carry the rest of the application with it.
+ * thread, which must not carry the rest of the application with it. A server's driver is loaded where that server is chosen: together they
+ * take longer to load than the embedded service takes to start.
  */
 
 export { lockDataFolder } from './storage/event-store/lock.js';
@@ -36,7 +34,12 @@ export interface OpenedEventStore {
 export const openEventStore = async ({ eventStore, data, streamPrefix: prefix }: Config, mode: Mode) =>
   eventStore === null
     ? embeddedEventStore(join(data, 'events.sqlite'), prefix, mode)
-    : telling(await naming('LETHE_EVENT_STORE', () => openEventStoreDb({ url: eventStore, prefix, mode })));
+    : telling(
+        await naming('LETHE_EVENT_STORE', async () => {
+          const { openEventStoreDb } = await import('./storage/event-store/eventstoredb.js');
+          return openEventStoreDb({ url: eventStore, prefix, mode });
+        }),
+      );
 
 const embeddedEventStore = async (file: string, prefix: string, mode: Mode): Promise<OpenedEventStore> => {
   const store = await openSqliteEventStore({ file, prefix, mode });
@@ -53,7 +56,12 @@ const telling = (store: EventStore): OpenedEventStore => ({
 export const openReadModel = async ({ readModel, data }: Config, mode: Mode): Promise<ReadModel> =>
   readModel === null
     ? openSqliteReadModel({ file: join(data, 'read-model.sqlite'), mode })
-    : new LateReadModel(() => naming('LETHE_READ_MODEL', () => openMongoReadModel({ url: readModel, mode })));
+    : new LateReadModel(() =>
+        naming('LETHE_READ_MODEL', async () => {
+          const { openMongoReadModel } = await import('./storage/read-model/mongodb.js');
+          return openMongoReadModel({ url: readModel, mode });
+        }),
+      );
 
 /** An address that its adapter can't read is a setting that cannot stand. @throws ConfigError naming the variable */
 const naming = async <T>(variable: string, open: () => Promise<T>): Promise<T> => {
@@ -95,6 +103,7 @@ export const openObjectStores = (config: Config, random: Random): ObjectStores =
     if (!isS3(root)) return openFilesystemStore({ root: folderOf(root), random: tag, create: root === 'file:' });
     const { accessKey, secretKey } = config.s3 ?? { accessKey: '', secretKey: '' };
     const isDefault = config.storages.some((storage) => storage.name === 'default' && storage.root === root);
+    const { openMinioStore } = await import('./storage/object-store/minio.js');
     return openMinioStore({ root, accessKey, secretKey, random: tag, create: isDefault });
   };
 
