@@ -186,7 +186,7 @@ export const isPurging = (record: RecordState): boolean => record.purge !== null
 export const isPurged = (record: RecordState): boolean => record.purge?.ended != null;
 
 /** `registry/uid` of each record that this one points to. */
-export const pointsTo = ({ registry, fields }: RecordState): string[] => {
+export const pointsTo = ({ registry, fields }: Pick<RecordState, 'registry' | 'fields'>): string[] => {
   if (fields.kind === 'plain') return [];
   const { run, transform, labels, initialVersion } = fields;
   const targets = labels.map((uid) => `labels/${uid}`);

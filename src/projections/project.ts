@@ -1,5 +1,5 @@
 import { EVENTS, isRecordEvent, type EventOf, type Recorded, type RecordEvent } from '../events/events.js';
-import { evolve, type Purge, type RecordState } from '../events/record.js';
+import { evolve, pointsTo, type Purge, type RecordState } from '../events/record.js';
 import { refKey, VISIBLE, type Json, type Ref } from '../events/vocabulary.js';
 import {
   withdrawalKey,
@@ -40,14 +40,19 @@ export const project = async (model: ReadModel, batch: readonly Recorded[]): Pro
   };
 };
 
-/** The keys whose rows may exist, and those whose first event is in this batch: they cannot. */
+/**
+ * The keys whose rows may exist, with those that a registration points to, and those whose first event is in this batch: they cannot. What
+ * is not among them is asked for one by one.
+ */
 const keysOf = (records: readonly Recorded<RecordEvent>[]): [known: Set<string>, fresh: Set<string>] => {
   const known = new Set<string>();
   const fresh = new Set<string>();
-  for (const { registry, uid, revision } of records) {
+  for (const { registry, uid, revision, event } of records) {
     const key = `${registry}/${uid}`;
     if (revision === 0) fresh.add(key);
     else if (!fresh.has(key)) known.add(key);
+    if (event.type !== 'RecordRegistered') continue;
+    for (const target of pointsTo({ registry, fields: event.fields })) if (!fresh.has(target)) known.add(target);
   }
   return [known, fresh];
 };

@@ -37,6 +37,7 @@ export class Workspace {
     for (const key of fresh) this.originals.set(key, null);
     const rows = await this.model.get('catalogue', [...keys]);
     for (const row of rows) this.adopt(row);
+    for (const key of keys) if (!this.originals.has(key)) this.originals.set(key, null);
     const purging = rows.filter(({ record }) => record.purge !== null).map((row) => `${row.registry}/${row.uid}`);
     if (purging.length === 0) return;
     for (const row of await this.model.get('purges', purging)) this.purges.set(`${row.registry}/${row.uid}`, row);
