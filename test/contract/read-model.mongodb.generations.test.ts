@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { CheckpointMoved, Corrupt, Unavailable } from '../../src/storage/errors.js';
+import { COLLECTIONS } from '../../src/storage/read-model/port.js';
 import type { ReadModel } from '../../src/storage/read-model/port.js';
 import { NEEDS_MONGOD, sharedMongod, whyNoSharedMongod, type Mongod } from '../servers/mongod.js';
 import { OpenedModels } from './read-model.mongodb.opened.js';
@@ -30,8 +31,7 @@ describe.skipIf(missing !== null)(`generations of MongoDB's read model ${NEEDS_M
     return rows.map(({ record: { fields } }) => ('key' in fields ? fields.key : null)).join('');
   };
   const rebuild = { rebuild: true };
-  const tablesOf = (generation: number): string[] =>
-    ['catalogue', 'history', 'operations', 'purges', 'stats'].map((name) => `${name}_${generation}`);
+  const tablesOf = (generation: number): string[] => COLLECTIONS.map((name) => `${name}_${generation}`);
   const indexesOf = async (table: string): Promise<string[]> =>
     (await models.db.collection(table).indexes()).map(({ name }) => name ?? '').sort();
   const setFormat = (format: number): Promise<unknown> =>

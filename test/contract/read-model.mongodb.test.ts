@@ -14,7 +14,7 @@ import { NEEDS_MONGOD, sharedMongod, whyNoSharedMongod, type Mongod } from '../s
 import { readModelContract, type Opened } from './read-model.contract.js';
 import { OpenedModels, writtenAndRead } from './read-model.mongodb.opened.js';
 import { datasets } from './read-model.random.js';
-import { at, event, file, operation, purge, stats, uid } from './read-model.rows.js';
+import { at, event, file, operation, purge, stats, uid, withdrawal } from './read-model.rows.js';
 
 const missing = await whyNoSharedMongod();
 if (missing !== null) console.warn(`no mongod: ${missing}`);
@@ -93,6 +93,7 @@ describe.skipIf(missing !== null)(`MongoDB ${NEEDS_MONGOD}`, () => {
             catalogue: rows,
             history: texts.map((text, n) => event(i * 7 + n * n, { data: JSON.parse(text) })),
             purges: rows.slice(0, 3).map((row, n) => purge(row.uid, i + n)),
+            withdrawals: rows.slice(0, 2).map((row, n) => withdrawal(row.uid, i + n, { open: n === 0 })),
             operations: [operation(rows[0]?.uid ?? '', { criteria: { hostile } })],
             stats: [stats({ suffix: texts[0] ?? null, records: i })],
           };

@@ -8,6 +8,7 @@ import type {
   PurgeRow,
   Scalar,
   StatsRow,
+  WithdrawalRow,
 } from '../../src/storage/read-model/port.js';
 
 /** Rows for tests of a read model: whole ones, of which a test names what it is about. */
@@ -110,6 +111,21 @@ export const event = (position: number, over: Partial<HistoryRow> = {}): History
   commandId: '00000000-0000-4000-8000-000000000000',
   correlationId: 'c',
   previous: null,
+  ...over,
+});
+
+export const withdrawal = (
+  name: string | number,
+  position: number,
+  over: Partial<WithdrawalRow> = {},
+): WithdrawalRow => ({
+  registry: 'datasets',
+  uid: uid(name),
+  kind: 'registration',
+  revision: 0,
+  position,
+  targets: [{ registry: 'files', uid: uid(1) }],
+  open: true,
   ...over,
 });
 
