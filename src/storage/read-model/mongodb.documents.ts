@@ -1,6 +1,6 @@
 import type { Json } from '../../events/vocabulary.js';
 import { MEMBERS, holdsPosition } from './indexes.js';
-import type { Collection, Key, Path, Rows, Scalar } from './port.js';
+import { isRow, type Collection, type Key, type Path, type Rows, type Scalar } from './port.js';
 import { corrupt } from './mongodb.errors.js';
 
 /**
@@ -89,19 +89,6 @@ const checked = (path: Path): Path => {
   if (names.length <= MOST_NAMES && names.every((name) => NAME.test(name))) return path;
   throw new RangeError(`"${path}" is no path: at most ${MOST_NAMES} names of letters, joined by dots`);
 };
-
-/** What every row of a collection has. Only this is looked at: the database is Lethe's own, and each answer is read on the event loop. */
-const NAMES: { readonly [C in Collection]: readonly string[] } = {
-  catalogue: ['registry', 'uid', 'live', 'record'],
-  history: ['position', 'registry', 'uid', 'data'],
-  purges: ['registry', 'uid', 'state', 'verdict', 'purge'],
-  withdrawals: ['registry', 'uid', 'kind', 'targets'],
-  operations: ['id', 'state', 'criteria'],
-  stats: ['registry', 'records', 'bytes'],
-};
-
-const isRow = <C extends Collection>(collection: C, value: unknown): value is Rows[C] =>
-  isObject(value) && NAMES[collection].every((name) => name in value);
 
 /** @throws Corrupt where the text is no row of this collection */
 export const rowOf = <C extends Collection>(name: string, collection: C, text: unknown): Rows[C] => {

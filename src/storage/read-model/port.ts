@@ -219,3 +219,17 @@ export const KEYS: { readonly [C in Collection]: (row: Rows[C]) => Key } = {
 
 /** The key of the withdrawal of a record's event. */
 export const withdrawalKey = ({ registry, uid }: Ref, revision: number): string => `${registry}/${uid}@${revision}`;
+
+/** What every row of a collection has. Only this is looked at: a model is Lethe's own, and each answer is read on the event loop. */
+const NAMES: { readonly [C in Collection]: readonly string[] } = {
+  catalogue: ['registry', 'uid', 'live', 'record'],
+  history: ['position', 'registry', 'uid', 'data'],
+  purges: ['registry', 'uid', 'state', 'verdict', 'purge'],
+  withdrawals: ['registry', 'uid', 'kind', 'targets'],
+  operations: ['id', 'state', 'criteria'],
+  stats: ['registry', 'records', 'bytes'],
+};
+
+/** Whether what an adapter read back is a row of this collection. */
+export const isRow = <C extends Collection>(collection: C, value: unknown): value is Rows[C] =>
+  typeof value === 'object' && value !== null && NAMES[collection].every((name) => name in value);
