@@ -1,6 +1,6 @@
 import type { FileFields } from '../events/events.js';
 import { storageFacts, type StorageFacts } from '../events/storage-data.js';
-import { sameRef, type Ref } from '../events/vocabulary.js';
+import { refKey, sameRef, type Ref } from '../events/vocabulary.js';
 import type { CatalogueRow, Condition, PurgeRow, ReadModel, Rows, Sort } from '../storage/read-model/port.js';
 import { spanIn, type Span } from './overlap.js';
 
@@ -45,7 +45,7 @@ const all: Enough = () => false;
 export const pointingAt = async (model: ReadModel, target: Ref, enough: Enough = all): Promise<CatalogueRow[]> =>
   gather(
     pages(model, 'catalogue', [
-      { path: 'pointsTo', op: 'has', value: `${target.registry}/${target.uid}` },
+      { path: 'pointsTo', op: 'has', value: refKey(target) },
       { path: 'live', op: 'eq', value: true },
     ]),
     enough,
@@ -170,6 +170,4 @@ const conditionsOf = (path: string, span: Span): Condition[][] => {
   return span.under === null ? [exact] : [exact, [{ path, op: 'startsWith', value: span.under }]];
 };
 
-const unique = <R extends Ref>(rows: readonly R[]): R[] => [
-  ...new Map(rows.map((row) => [`${row.registry}/${row.uid}`, row])).values(),
-];
+const unique = <R extends Ref>(rows: readonly R[]): R[] => [...new Map(rows.map((row) => [refKey(row), row])).values()];

@@ -38,9 +38,9 @@ export class Workspace {
     const rows = await this.model.get('catalogue', [...keys]);
     for (const row of rows) this.adopt(row);
     for (const key of keys) if (!this.originals.has(key)) this.originals.set(key, null);
-    const purging = rows.filter(({ record }) => record.purge !== null).map((row) => `${row.registry}/${row.uid}`);
+    const purging = rows.filter(({ record }) => record.purge !== null).map(refKey);
     if (purging.length === 0) return;
-    for (const row of await this.model.get('purges', purging)) this.purges.set(`${row.registry}/${row.uid}`, row);
+    for (const row of await this.model.get('purges', purging)) this.purges.set(refKey(row), row);
   }
 
   async row(key: string): Promise<CatalogueRow | null> {
@@ -53,7 +53,7 @@ export class Workspace {
   }
 
   put(row: CatalogueRow): void {
-    const key = `${row.registry}/${row.uid}`;
+    const key = refKey(row);
     if (!this.originals.has(key)) this.originals.set(key, null);
     this.stats.move(this.rows.get(key) ?? null, row);
     this.rows.set(key, row);
@@ -138,7 +138,7 @@ export class Workspace {
   }
 
   private adopt(row: CatalogueRow): void {
-    const key = `${row.registry}/${row.uid}`;
+    const key = refKey(row);
     if (this.originals.has(key)) return;
     this.originals.set(key, row);
     this.rows.set(key, row);
