@@ -168,6 +168,19 @@ describe('a server that is down', () => {
   });
 });
 
+/* Found by a start beside a busy service: the load waited for an event after the last, and reads for the load. */
+test('a read of all that events overtake between its two looks ends with them', async () => {
+  const store = await open();
+  await fill(store, 3);
+  const head = store.head.bind(store);
+  vi.spyOn(store, 'head').mockImplementationOnce(async () => {
+    const position = await head();
+    await fill(store, 2, 'meanwhile');
+    return position;
+  });
+  expect(await all(store.readAll(BEGINNING))).toHaveLength(5);
+});
+
 describe('an append without an answer', () => {
   test('whose answer is lost has an unknown outcome; the repeat answers what the first would have', async () => {
     const store = await open();

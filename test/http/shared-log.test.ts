@@ -31,13 +31,15 @@ const labelled = async (service: RunningService, name: string): Promise<Answer> 
   expect(answer.status, JSON.stringify(answer.body)).toBe(201);
   return answer;
 };
+const items = ({ status, body }: Answer): { name: string; uid: string }[] => {
+  expect(status, JSON.stringify(body)).toBe(200);
+  return body.items;
+};
 const labelsOf = async (service: RunningService): Promise<string[]> => {
-  const { items } = (await service.request('GET', '/v1/labels?sort=name')).body;
-  return items.map(({ name }: { name: string }) => name);
+  return items(await service.request('GET', '/v1/labels?sort=name')).map(({ name }) => name);
 };
 const uidsOf = async (service: RunningService): Promise<string[]> => {
-  const { items } = (await service.request('GET', '/v1/labels?limit=1000')).body;
-  return items.map(({ uid }: { uid: string }) => uid);
+  return items(await service.request('GET', '/v1/labels?limit=1000')).map(({ uid }) => uid);
 };
 
 /** What another service, or a later Lethe, writes. */

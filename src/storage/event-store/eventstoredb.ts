@@ -117,10 +117,11 @@ class Store implements EventStore {
     for await (const batch of this.reader.follow(from, size, signal, 'head')) {
       yield batch;
       signal?.throwIfAborted();
-      if ((batch.at(-1)?.position ?? from) < head) continue;
-      const before = head;
+      const last = batch.at(-1)?.position ?? from;
+      if (last < head) continue;
+      // A batch may reach past the head that was known: what is asked is whether there is more than was read.
       head = await this.head();
-      if (head <= before) return;
+      if (head <= last) return;
     }
     signal?.throwIfAborted();
   }
