@@ -10,6 +10,7 @@ import { PurgesController } from './api/purges.controller.js';
 import { RecordsController } from './api/records.controller.js';
 import { TrashController } from './api/trash.controller.js';
 import { Uploads } from './api/uploads.js';
+import { LOG_TIME_HANDLERS } from './commands/log-time.handlers.js';
 import { OPERATION_HANDLERS } from './commands/operation.handlers.js';
 import { COMMAND_PORTS, type CommandPorts } from './commands/ports.js';
 import { RECORD_HANDLERS } from './commands/record.handlers.js';
@@ -44,6 +45,7 @@ export class AppModule {
         RegisterFileHandler,
         UploadFileHandler,
         ...OPERATION_HANDLERS,
+        ...LOG_TIME_HANDLERS,
         ...QUERY_HANDLERS,
       ],
     };

@@ -118,6 +118,7 @@ const open = async (config: Config, log: Log, opened: Closers): Promise<Service>
     ids: systemIds,
     random: systemRandom,
     log,
+    trashDays: config.trashDays,
     reach: (position) => progress.reach(position),
   };
   const boot = new Boot({ clock, random: systemRandom, log });
