@@ -1,5 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
+import { BulkController } from './api/bulk.controller.js';
 import { Commanding } from './api/commanding.js';
 import { FilesController } from './api/files.controller.js';
 import { HealthController } from './api/health.controller.js';
@@ -15,10 +16,18 @@ import { OPERATION_HANDLERS } from './commands/operation.handlers.js';
 import { COMMAND_PORTS, type CommandPorts } from './commands/ports.js';
 import { RECORD_HANDLERS } from './commands/record.handlers.js';
 import { RegisterFileHandler } from './commands/register-file.handlers.js';
+import { RecogniseRepeatHandler } from './commands/repeat.handlers.js';
 import { UploadFileHandler } from './commands/upload.handlers.js';
 import { QUERY_HANDLERS, QUERY_PORTS, type QueryPorts } from './projections/query.handlers.js';
 
-const API_CONTROLLERS = [TrashController, PurgesController, OperationsController, FilesController, RecordsController];
+const API_CONTROLLERS = [
+  BulkController,
+  TrashController,
+  PurgesController,
+  OperationsController,
+  FilesController,
+  RecordsController,
+];
 
 /** The rooms of the service, put together around the ports that it was opened with. Of `@nestjs/cqrs` only the two buses are used. */
 @Module({})
@@ -43,6 +52,7 @@ export class AppModule {
         Uploads,
         ...RECORD_HANDLERS,
         RegisterFileHandler,
+        RecogniseRepeatHandler,
         UploadFileHandler,
         ...OPERATION_HANDLERS,
         ...LOG_TIME_HANDLERS,

@@ -152,9 +152,9 @@ class RestoreRecordHandler implements ICommandHandler<RestoreRecord, Result> {
   constructor(@Inject(COMMAND_PORTS) private readonly ports: CommandPorts) {}
 
   async execute(command: RestoreRecord): Promise<Result> {
-    const done = await execute(this.ports.journal, command.ref, command.envelope, (record) =>
-      decideRestore(record, command),
-    );
+    const { ref, envelope, dryRun } = command;
+    const carryOut = dryRun ? consider : execute;
+    const done = await carryOut(this.ports.journal, ref, envelope, (record) => decideRestore(record, command));
     return result(done.events.length === 0 ? 'unchanged' : 'restored', done);
   }
 }
