@@ -10,6 +10,8 @@ const PORTS = [
   '^src/storage/[^/]+/port\\.ts$',
   // Which paths every read model indexes: a part of that port, and long enough for a file.
   '^src/storage/read-model/indexes\\.ts$',
+  // Which paths every object store takes: a part of that port, and long enough for a file.
+  '^src/storage/object-store/paths\\.ts$',
   '^src/storage/errors\\.ts$',
 ];
 
@@ -169,7 +171,7 @@ const adapters = [
     from: { path: '^src/', pathNot: ['^src/adapters\\.ts$', '^src/storage/'] },
     to: {
       path: '^src/storage/[^/]+/',
-      pathNot: ['/port\\.ts$', '/indexes\\.ts$', '^src/storage/event-store/lock\\.ts$'],
+      pathNot: ['/port\\.ts$', '/(indexes|paths)\\.ts$', '^src/storage/event-store/lock\\.ts$'],
     },
   },
   {

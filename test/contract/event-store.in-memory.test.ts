@@ -1,4 +1,4 @@
-import { InMemoryLog } from '../doubles/in-memory-event-store.js';
+import { InMemoryLog } from '../../src/testing/in-memory-event-store.js';
 import { eventStoreContract } from './event-store.contract.js';
 
 eventStoreContract('the in-memory double', async (prefix) => {

@@ -12,7 +12,7 @@ import type {
   Scalar,
   Sort,
 } from '../../src/storage/read-model/port.js';
-import { inMemoryReadModel } from '../doubles/in-memory-read-model.js';
+import { inMemoryReadModel } from '../../src/testing/in-memory-read-model.js';
 import { datasets } from './read-model.random.js';
 import { at, dataset, event, file, operation, purge, stats, trashed, uid } from './read-model.rows.js';
 

@@ -1,4 +1,4 @@
-import { inMemoryReadModel } from '../doubles/in-memory-read-model.js';
+import { inMemoryReadModel } from '../../src/testing/in-memory-read-model.js';
 import { readModelContract } from './read-model.contract.js';
 
 readModelContract('in memory', async () => {

@@ -43,7 +43,7 @@ import {
 } from '../../src/testing/events.js';
 import { given } from '../../src/testing/given.js';
 import { TestLog } from '../../src/testing/log.js';
-import { InMemoryLog } from '../doubles/in-memory-event-store.js';
+import { InMemoryLog } from '../../src/testing/in-memory-event-store.js';
 import { projected } from '../harness/projecting.js';
 import { all, FOLDER, GONE, onEveryState, STATES, type State } from './states.js';
 

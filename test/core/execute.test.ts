@@ -5,7 +5,7 @@ import { OutcomeUnknown, Unavailable } from '../../src/storage/errors.js';
 import { systemClock } from '../../src/system.js';
 import { envelope } from '../../src/testing/commands.js';
 import { plain, uidFor } from '../../src/testing/events.js';
-import { InMemoryLog } from '../doubles/in-memory-event-store.js';
+import { InMemoryLog } from '../../src/testing/in-memory-event-store.js';
 
 const REF = { registry: 'labels', uid: uidFor('label') };
 const REGISTERED: RecordEvent = { type: 'RecordRegistered', visibility: 1, fields: plain(), seenAt: null };

@@ -22,7 +22,7 @@ import {
 } from '../../src/testing/commands.js';
 import { dataset, DATASET, FILE, file, plain } from '../../src/testing/events.js';
 import { decide, type Command, type Facts } from '../../src/testing/given.js';
-import { InMemoryLog } from '../doubles/in-memory-event-store.js';
+import { InMemoryLog } from '../../src/testing/in-memory-event-store.js';
 import { FOLDER } from './states.js';
 
 const STREAM = 'lethe.files-file0000000000000000';

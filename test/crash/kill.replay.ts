@@ -4,7 +4,7 @@ import { project } from '../../src/projections/project.js';
 import { openSqliteEventStore } from '../../src/storage/event-store/sqlite.js';
 import { COLLECTIONS, type Collection, type ReadModel } from '../../src/storage/read-model/port.js';
 import { openSqliteReadModel } from '../../src/storage/read-model/sqlite.js';
-import { inMemoryReadModel } from '../doubles/in-memory-read-model.js';
+import { inMemoryReadModel } from '../../src/testing/in-memory-read-model.js';
 import type { Chance } from './kill.chance.js';
 import { PREFIX, type Violation } from './kill.ledger.js';
 

@@ -1,7 +1,7 @@
 import type { Recorded } from '../../src/events/events.js';
 import { project } from '../../src/projections/project.js';
 import { COLLECTIONS, type ReadModel } from '../../src/storage/read-model/port.js';
-import { inMemoryReadModel } from '../doubles/in-memory-read-model.js';
+import { inMemoryReadModel } from '../../src/testing/in-memory-read-model.js';
 
 /** Projects a log, or what of it a model does not hold yet, in batches of this size. */
 export const projected = async (

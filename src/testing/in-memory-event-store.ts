@@ -1,5 +1,5 @@
-import { RevisionConflict, Unavailable } from '../../src/storage/errors.js';
-import type { Appended, EventStore, NewEvent, Position, StoredEvent } from '../../src/storage/event-store/port.js';
+import { RevisionConflict, Unavailable } from '../storage/errors.js';
+import type { Appended, EventStore, NewEvent, Position, StoredEvent } from '../storage/event-store/port.js';
 
 /** The log in memory: several stores, each with its prefix, open on one. It outlives them, as a disk would. */
 export class InMemoryLog {

@@ -1,8 +1,10 @@
-import { CheckpointMoved } from '../../src/storage/errors.js';
-import { INDEXES, MEMBERS, holdsPosition } from '../../src/storage/read-model/indexes.js';
+import type { Json } from '../events/vocabulary.js';
+import { CheckpointMoved, Corrupt } from '../storage/errors.js';
+import { INDEXES, MEMBERS, holdsPosition } from '../storage/read-model/indexes.js';
 import {
   COLLECTIONS,
   KEYS,
+  isRow,
   type Changes,
   type Collection,
   type Condition,
@@ -12,8 +14,7 @@ import {
   type ReadModel,
   type Rows,
   type Scalar,
-} from '../../src/storage/read-model/port.js';
-import type { Json } from '../../src/events/vocabulary.js';
+} from '../storage/read-model/port.js';
 
 /**
  * The read model in memory, as plainly as it can be said: every question looks at every row that could meet it, and sorts. What the
@@ -64,7 +65,7 @@ export const inMemoryReadModel = (): ReadModel => {
         .filter(({ values }) => start === undefined || order(values, start) > 0)
         .sort((a, b) => order(a.values, b.values))
         .slice(0, limit)
-        .map(({ row }) => structuredClone(row));
+        .map(({ row }) => tableOf(collection).copy(row));
     },
 
     total: async (collection, where, sum) => {
@@ -95,21 +96,24 @@ class Table<C extends Collection> {
   readonly #rows = new Map<Key, Rows[C]>();
   readonly #lookup: Lookup;
 
-  constructor(collection: C) {
+  constructor(private readonly collection: C) {
     this.#lookup = new Lookup(collection);
   }
 
   put(key: Key, text: string): void {
     const old = this.#rows.get(key);
     if (old !== undefined) this.#lookup.remove(key, old);
-    const row: Rows[C] = JSON.parse(text);
+    const row = rowOf(this.collection, text);
     this.#rows.set(key, row);
     this.#lookup.add(key, row);
   }
 
   get(keys: Iterable<Key>): Rows[C][] {
-    const rows = [...new Set(keys)].flatMap((key) => this.#rows.get(key) ?? []);
-    return structuredClone(rows);
+    return [...new Set(keys)].flatMap((key) => this.#rows.get(key) ?? []).map((row) => this.copy(row));
+  }
+
+  copy(row: Rows[C]): Rows[C] {
+    return rowOf(this.collection, JSON.stringify(row));
   }
 
   /** The rows themselves, not copies. */
@@ -122,9 +126,23 @@ class Table<C extends Collection> {
 
   async *dump(): AsyncIterable<{ key: Key; row: Json }> {
     const rows = [...this.#rows].sort(([a], [b]) => compare(a, b));
-    for (const [key, row] of rows) yield { key, row: JSON.parse(JSON.stringify(row)) };
+    for (const [key, row] of rows) yield { key, row: jsonOf(JSON.stringify(row)) };
   }
 }
+
+const rowOf = <C extends Collection>(collection: C, text: string): Rows[C] => {
+  const value: unknown = JSON.parse(text);
+  if (isRow(collection, value)) return value;
+  throw new Corrupt(`a row for ${collection} is none: ${text.slice(0, 100)}`);
+};
+
+const jsonOf = (text: string): Json => {
+  const value: unknown = JSON.parse(text);
+  if (isJson(value)) return value;
+  throw new Corrupt('a row is no JSON');
+};
+
+const isJson = (value: unknown): value is Json => value !== undefined;
 
 /**
  * Which rows can meet a question that projections ask while they load: without it a replay of a long log would look at every row for
