@@ -1,0 +1,52 @@
+/** An append that is held back before it is written, so that a test decides what comes before it in the log. */
+export interface Held {
+  /** Resolves once such an append has come: whoever sends it has read and decided by then. */
+  readonly arrived: Promise<void>;
+  /** Lets it through, and whatever comes after it. Safe to call twice. */
+  release(): void;
+  /** Loses what waits: it is neither written nor answered. What comes after it is let through. */
+  lose(): void;
+}
+
+interface Hold extends Held {
+  readonly stream: string;
+  readonly type: string | null;
+  readonly arrive: () => void;
+  readonly released: Promise<void>;
+}
+
+/** Which appends are held back. A hold stands until it is released: a repeat of what it holds waits as well. */
+export class Holds {
+  private readonly standing = new Set<Hold>();
+
+  /**
+   * @param stream part of the stream's name
+   * @param type of one of the append's events; null: any
+   */
+  hold(stream: string, type: string | null): Held {
+    let [arrive, letGo] = [(): void => undefined, (): void => undefined];
+    const arrived = new Promise<void>((resolve) => (arrive = resolve));
+    const released = new Promise<void>((resolve) => (letGo = resolve));
+    const lose = (): void => void this.standing.delete(hold);
+    const release = (): void => {
+      lose();
+      letGo();
+    };
+    const hold: Hold = { stream, type, arrived, arrive, released, release, lose };
+    this.standing.add(hold);
+    return hold;
+  }
+
+  /** Resolves once nothing holds this append back. */
+  async pass(stream: string, types: readonly string[]): Promise<void> {
+    for (const hold of this.standing) {
+      if (!stream.includes(hold.stream) || (hold.type !== null && !types.includes(hold.type))) continue;
+      hold.arrive();
+      await hold.released;
+    }
+  }
+
+  releaseAll(): void {
+    for (const hold of this.standing) hold.release();
+  }
+}
