@@ -16,10 +16,14 @@ export const refOf = ({ registry, uid }: Ref): Ref => ({ registry, uid });
 /** Waits until the purge has ended. */
 export const ENDED = { prefer: 'wait=20' };
 
+/** Content that no other file of this test has: the same again would be no new record. */
+const freshContent = ((): (() => string) => {
+  let serial = 0;
+  return () => `content ${(serial += 1)}`;
+})();
+
 /** What a user does to a service, in few words; each expects it to succeed, but for `call` and `remove`. */
 export class Asking {
-  private serial = 0;
-
   constructor(readonly service: RunningService) {}
 
   call(method: string, path: string, options?: RequestOptions): Promise<Answer> {
@@ -32,7 +36,7 @@ export class Asking {
   }
 
   /** A new file of Lethe's own. */
-  async file(metadata: object = {}, content = `content ${(this.serial += 1)}`): Promise<Row> {
+  async file(metadata: object = {}, content = freshContent()): Promise<Row> {
     return created(await this.send(metadata, content));
   }
 

@@ -1,8 +1,9 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { startEventStoreDouble, type EventStoreDouble } from '../doubles/eventstoredb.js';
 import type { Held } from '../doubles/eventstoredb.holds.js';
 import { Asking, type Ref, type Row } from './asking.js';
+import { filesBelow } from './refusing.js';
 import { discard, startService, temporaryFolder, type Answer } from './service.js';
 
 /**
@@ -14,9 +15,14 @@ export class HeldLog {
 
   private constructor(
     readonly double: EventStoreDouble,
-    readonly lethe: Asking,
     private readonly disk: string,
+    private asking: Asking,
   ) {}
+
+  /** The service as it runs now. */
+  get lethe(): Asking {
+    return this.asking;
+  }
 
   /** With a storage `lab` beside the default one. */
   static async start(): Promise<HeldLog> {
@@ -24,7 +30,15 @@ export class HeldLog {
     await mkdir(join(disk, 'lab'));
     const config = { storages: [{ name: 'lab', root: `file:${join(disk, 'lab')}` }] };
     const service = await startService({ env: { LETHE_EVENT_STORE: double.url }, config });
-    return new HeldLog(double, new Asking(service), disk);
+    return new HeldLog(double, disk, new Asking(service));
+  }
+
+  /** Ends the process as kill -9 does, and starts another one on its folder, after `meanwhile`. */
+  async restart(meanwhile: (data: string) => unknown = () => undefined): Promise<void> {
+    const { service } = this.asking;
+    await service.kill();
+    await meanwhile(service.data);
+    this.asking = new Asking(await startService({ data: service.data, env: { LETHE_EVENT_STORE: this.double.url } }));
   }
 
   async stop(): Promise<void> {
@@ -93,10 +107,31 @@ export class HeldLog {
     return join(this.disk, 'lab', path);
   }
 
+  /** Lays a file down in the lab. */
+  async put(path: string, content = `content of ${path}`): Promise<void> {
+    await mkdir(dirname(this.lab(path)), { recursive: true });
+    await writeFile(this.lab(path), content);
+  }
+
+  /** All that lies in the lab, by its place on the disk; not what the storage says of itself. */
+  async everything(): Promise<Record<string, string>> {
+    const paths = (await filesBelow(this.lab(''))).filter((path) => !path.startsWith(this.lab('.lethe')));
+    return Object.fromEntries(
+      await Promise.all(paths.map(async (path): Promise<[string, string]> => [path, await readFile(path, 'utf8')])),
+    );
+  }
+
   /** A new file that lies in the lab, registered. */
   async lying(): Promise<Row> {
     const path = `file-${(this.serial += 1)}.txt`;
-    await writeFile(this.lab(path), `content of ${path}`);
+    await this.put(path);
+    return this.lethe.register('files', { path, storage: 'lab' });
+  }
+
+  /** A new folder that lies in the lab, registered. */
+  async folder(names: readonly string[]): Promise<Row> {
+    const path = `folder-${(this.serial += 1)}/`;
+    for (const name of names) await this.put(path + name);
     return this.lethe.register('files', { path, storage: 'lab' });
   }
 
