@@ -1,3 +1,5 @@
+import type { Proposed } from './eventstoredb.log.js';
+
 /** An append that is held back before it is written, so that a test decides what comes before it in the log. */
 export interface Held {
   /** Resolves once such an append has come: whoever sends it has read and decided by then. */
@@ -11,11 +13,13 @@ export interface Held {
 interface Hold extends Held {
   readonly stream: string;
   readonly type: string | null;
+  /** The id of what waits; null: nothing came yet. */
+  id: string | null;
   readonly arrive: () => void;
   readonly released: Promise<void>;
 }
 
-/** Which appends are held back. A hold stands until it is released: a repeat of what it holds waits as well. */
+/** Which appends are held back. A hold takes the first that comes and stands until it is released: a repeat of it, with the same ids, waits as well. */
 export class Holds {
   private readonly standing = new Set<Hold>();
 
@@ -32,15 +36,21 @@ export class Holds {
       lose();
       letGo();
     };
-    const hold: Hold = { stream, type, arrived, arrive, released, release, lose };
+    const hold: Hold = { stream, type, id: null, arrived, arrive, released, release, lose };
     this.standing.add(hold);
     return hold;
   }
 
-  /** Resolves once nothing holds this append back. */
-  async pass(stream: string, types: readonly string[]): Promise<void> {
-    for (const hold of this.standing) {
-      if (!stream.includes(hold.stream) || (hold.type !== null && !types.includes(hold.type))) continue;
+  /** Resolves once nothing holds this append back that did when it came. */
+  async pass(stream: string, proposed: readonly Proposed[]): Promise<void> {
+    const [first] = proposed;
+    if (first === undefined) return;
+    const holding = [...this.standing].filter((hold) => {
+      if (hold.id !== null) return hold.id === first.id;
+      return stream.includes(hold.stream) && proposed.some(({ type }) => hold.type === null || hold.type === type);
+    });
+    for (const hold of holding) {
+      hold.id = first.id;
       hold.arrive();
       await hold.released;
     }

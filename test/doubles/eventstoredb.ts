@@ -201,7 +201,7 @@ class Double implements EventStoreDouble {
     }
     await this.guard(
       async () => {
-        await this.passed(stream, proposed);
+        await this.holds.pass(stream, proposed);
         if (sizeOf(proposed) > this.faults.maxAppendBytes) throw tooLarge(this.faults.maxAppendBytes);
         if (!proposed.every(({ id }) => isUuid(id)))
           throw serverError(status.UNKNOWN, 'Exception was thrown by handler.');
@@ -233,7 +233,7 @@ class Double implements EventStoreDouble {
       pending.delete(key);
       void this.guard(
         async () => {
-          await this.passed(stream, proposed);
+          await this.holds.pass(stream, proposed);
           call.write(batchAnswer(correlation, stream, this.batchResult(stream, expected, proposed)));
         },
         (error) => call.emit('error', error),
@@ -261,13 +261,6 @@ class Double implements EventStoreDouble {
       await serveRead(this.log, call, randomUUID(), this.seen);
       this.subscriptions.delete(call);
     }, fail);
-  }
-
-  private passed(stream: string, proposed: readonly Proposed[]): Promise<void> {
-    return this.holds.pass(
-      stream,
-      proposed.map(({ type }) => type),
-    );
   }
 
   private write(stream: string, expected: Expected, proposed: readonly Proposed[]): AppendOutcome {

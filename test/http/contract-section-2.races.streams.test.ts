@@ -1,5 +1,15 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type Asking, at, ENDED, expectRefusal, outcome, refOf, type Ref, type Row } from '../harness/asking.js';
+import {
+  type Asking,
+  at,
+  created,
+  ENDED,
+  expectRefusal,
+  outcome,
+  refOf,
+  type Ref,
+  type Row,
+} from '../harness/asking.js';
 import { HeldLog, streamOf } from '../harness/held-log.js';
 import type { Answer } from '../harness/service.js';
 import { until } from '../harness/until.js';
@@ -107,6 +117,92 @@ describe('one stream settles what concerns one record', () => {
     const [answer, held] = await log.purgeOvertaken(record, hold);
     outcome(held, 'held');
     expectRefusal(answer, 'on-hold', 409);
+  });
+});
+
+describe('an update withdraws by putting back all that it changed and nobody has changed since', () => {
+  /** A dataset that an update made point at something too late, before that is taken back. */
+  const late = async (dataset: Row, target: Row): Promise<() => Promise<Answer>> => {
+    const json = { files: [target.uid], description: 'late' };
+    const { answer, held } = await log.heldBack(streamOf(dataset), 'RecordUpdated', () =>
+      lethe.call('PATCH', at(dataset), { json }),
+    );
+    await lethe.purge(target);
+    const withdrawal = log.double.holds.hold(streamOf(dataset), 'RecordUpdated');
+    held.release();
+    await withdrawal.arrived;
+    return () => {
+      withdrawal.release();
+      return answer;
+    };
+  };
+
+  it('what somebody changed since stays', async () => {
+    const [kept, target] = [await lethe.file(), await lethe.file()];
+    const dataset = await lethe.register('datasets', { files: [kept.uid], description: 'before' });
+    const end = await late(dataset, target);
+    // Its stream has moved on: what is put back is decided anew.
+    await lethe.trash(dataset);
+    const restored = await lethe.call('POST', `${at(dataset)}/restore`);
+    expectRefusal(await end(), 'conflict', 409, `files/${target.uid}`);
+    outcome(restored, 'restored');
+    expect(await lethe.get(dataset)).toMatchObject({ files: [kept.uid], description: 'before', visibility: 1 });
+  });
+
+  it('where that comes to point at something being purged, the second withdrawal only drops it', async () => {
+    const [first, second] = [await lethe.file(), await lethe.file()];
+    const dataset = await lethe.register('datasets', { files: [first.uid], description: 'before' });
+    const end = await late(dataset, second);
+    // Nothing points at it any more, and nothing does again until the update is taken back.
+    await lethe.purge(first);
+    expectRefusal(await end(), 'conflict', 409, `files/${second.uid}`);
+    const left = await until('what was put back is dropped', async () => {
+      const record = await lethe.get(dataset);
+      return record.files.length === 0 && record;
+    });
+    expect(left).toMatchObject({ description: 'before', visibility: 1 });
+    expect(await lethe.typesOf(dataset)).toEqual(['RecordRegistered', ...Array(3).fill('RecordUpdated')]);
+  });
+});
+
+describe('what the first check cannot see', () => {
+  it('a name that must be unique is its stream’s name: of two storages one is registered, the other gets 409 duplicate', async () => {
+    const storage = (root: string) => (): Promise<Answer> =>
+      lethe.call('POST', '/v1/storages', { json: { name: 'unique', data: { root: `file:${log.lab(root)}` } } });
+    const [late, first] = await log.overtaken('storages-', 'RecordRegistered', storage('one'), storage('two'));
+    expect(created(first).name).toBe('unique');
+    expectRefusal(late, 'duplicate', 409);
+    expect(await lethe.uidsOf('storages', 'visibility=any&name=unique')).toHaveLength(1);
+  });
+
+  it('finding the same content again is a convenience: two uploads at the same moment both register', async () => {
+    const send = (): Promise<Answer> => lethe.send({}, 'twice at the same moment');
+    const answers = await log.overtaken('files-', 'RecordRegistered', send, send);
+    const [one, two] = answers.map(created);
+    expect(one.hash).toBe(two.hash);
+    expect([one.uid, one.path]).not.toEqual([two.uid, two.path]);
+  });
+
+  it('a DELETE while a call-off is not written yet is told the outcome as it stands, and hears of the call-off', async () => {
+    const record = await lethe.file();
+    const cancelled = log.double.holds.hold(streamOf(record), 'RecordPurgeCancelled');
+    const { answer, held } = await log.heldBack(streamOf(record), 'RecordPurgeRequested', () => lethe.remove(record));
+    const dataset = await lethe.register('datasets', { files: [record.uid] });
+    held.release();
+    await cancelled.arrived;
+    const again = await lethe.remove(record, '', { prefer: 'wait=0' });
+    expect([again.status, again.body.outcome]).toEqual([202, 'purging']);
+    cancelled.release();
+    expectRefusal(await answer, 'referenced', 409);
+    // Another request has a verdict of its own: nothing points here any more.
+    await lethe.purge(dataset);
+    await lethe.purge(record);
+    expect((await lethe.typesOf(record)).filter((type) => type.startsWith('RecordPurge'))).toEqual([
+      'RecordPurgeRequested',
+      'RecordPurgeCancelled',
+      'RecordPurgeRequested',
+      'RecordPurged',
+    ]);
   });
 });
 
