@@ -12,7 +12,7 @@ export interface Held {
 
 interface Hold extends Held {
   readonly stream: string;
-  readonly type: string | null;
+  readonly type: string;
   /** The id of what waits; null: nothing came yet. */
   id: string | null;
   readonly arrive: () => void;
@@ -25,9 +25,9 @@ export class Holds {
 
   /**
    * @param stream part of the stream's name
-   * @param type of one of the append's events; null: any
+   * @param type of one of the append's events
    */
-  hold(stream: string, type: string | null): Held {
+  hold(stream: string, type: string): Held {
     let [arrive, letGo] = [(): void => undefined, (): void => undefined];
     const arrived = new Promise<void>((resolve) => (arrive = resolve));
     const released = new Promise<void>((resolve) => (letGo = resolve));
@@ -47,7 +47,7 @@ export class Holds {
     if (first === undefined) return;
     const holding = [...this.standing].filter((hold) => {
       if (hold.id !== null) return hold.id === first.id;
-      return stream.includes(hold.stream) && proposed.some(({ type }) => hold.type === null || hold.type === type);
+      return stream.includes(hold.stream) && proposed.some(({ type }) => type === hold.type);
     });
     for (const hold of holding) {
       hold.id = first.id;

@@ -9,7 +9,8 @@ import type { Answer } from '../harness/service.js';
 
 /*
  * Section 2, the paragraph behind its second table ("What is deleted is what was there …"), sentence by sentence. Where a sentence speaks of a
- * moment within a purge, the log holds the purge there; where it speaks of a crash, the process is killed there.
+ * moment within a purge, the log holds the purge there; where it speaks of a crash, the process is killed there. "In a versioned bucket: none
+ * of its versions" needs a server: it is in `story.servers.test.ts`.
  */
 
 let log: HeldLog;
