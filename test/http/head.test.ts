@@ -25,7 +25,9 @@ const send = (method: string, path: string, headers: Readonly<Record<string, str
 /** Without the time of day. */
 const headersOf = ({ headers }: Answer): [string, string][] => [...headers].filter(([name]) => name !== 'date');
 
-it.each([
+type Row = readonly [path: string, status: number, headers?: Readonly<Record<string, string>>];
+
+const ROWS: readonly Row[] = [
   ['/v1', 200],
   ['/v1/files?count=true&limit=1', 200],
   ['/v1/files/FILE', 200],
@@ -46,9 +48,11 @@ it.each([
   ['/health/live', 200],
   ['/health/ready', 200],
   ['/openapi.json', 200],
-] as readonly (readonly [string, number, Readonly<Record<string, string>>?])[])(
-  'HEAD %s: %i, as GET, without a body',
-  async (path, status, headers = {}) => {
+];
+
+it.each(ROWS.map(([path, status, headers = {}]) => ({ path, status, headers })))(
+  'HEAD $path: $status, as GET, without a body',
+  async ({ path, status, headers }) => {
     const at = path.replace(/FILE|PURGED/, (name) => (name === 'FILE' ? uids.FILE : uids.PURGED));
     const [got, head] = [await send('GET', at, headers), await send('HEAD', at, headers)];
     expect([got.status, head.status]).toEqual([status, status]);
