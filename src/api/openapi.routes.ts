@@ -197,7 +197,7 @@ const PURGES: readonly Route[] = [
       },
       202: { description: '`purging`: under way, at Location.', schema: 'Deletion', headers: ACCEPTED },
     },
-    problems: ['not-found', 'referenced', ...WRITE, ...BODY],
+    problems: ['not-found', 'revision-changed', 'referenced', ...WRITE, ...BODY],
   },
 ];
 
