@@ -25,14 +25,25 @@ export const fateWords = (object) => {
 
 const wait = () => new Promise((resolve) => setTimeout(resolve, TICK_MS));
 
-/** Asks until it has ended or the page shows something else. @param {HTMLElement} place */
+/** Who asks for a place now: an earlier one gives up. */
+const turns = new WeakMap();
+
+/**
+ * Shows a state as it changes, until it has ended. What did not change is left as it stands, so that a focused button keeps its focus.
+ * @param {HTMLElement} place
+ * @returns the last state, or null where the page went elsewhere meanwhile
+ */
 export const follow = async (place, load, show, ended) => {
-  for (;;) {
+  const turn = {};
+  turns.set(place, turn);
+  for (let before = ''; ; await wait()) {
+    if (before !== '' && !place.isConnected) return null;
     const state = await load();
-    place.replaceChildren(...show(state));
+    if (turns.get(place) !== turn) return null;
+    const now = JSON.stringify(state);
+    if (now !== before) place.replaceChildren(...show(state));
     if (ended(state)) return state;
-    await wait();
-    if (!place.isConnected) return state;
+    before = now;
   }
 };
 
@@ -63,7 +74,7 @@ const followPurge = async (place, path, run) => {
     ],
     ({ state }) => ENDED.includes(state),
   );
-  say(`The purge is ${purge.state}.`);
+  if (purge !== null) say(`The purge is ${purge.state}.`);
 };
 
 /**

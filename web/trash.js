@@ -26,8 +26,7 @@ export const operationPage = (id, run) => {
       ],
       ({ state }) => state === 'done',
     );
-    if (ended.state === 'done')
-      say(`The trash was emptied: ${ended.counts.purged} purged, ${ended.counts.skipped} skipped.`);
+    if (ended !== null) say(`The trash was emptied: ${ended.counts.purged} purged, ${ended.counts.skipped} skipped.`);
   })();
   return el('div', {}, el('h1', {}, 'Emptying the trash'), place);
 };

@@ -111,6 +111,36 @@ describe.skipIf(!hasBrowser)('the web UI [needs chromium]', () => {
     expect(tombstone.receipt.object).toMatchObject({ fate: 'deleted', path: 'kept/two.bin' });
   });
 
+  it('purges a plain record and a dataset, which have no object', async () => {
+    for (const registry of ['labels', 'datasets']) {
+      const json = { name: `a ${registry}`, ...(registry === 'datasets' && { files: [] }) };
+      const { record } = (await service.request('POST', `/v1/${registry}`, { json })).body;
+      await open(`#/${registry}`);
+      await go(`a ${registry}`);
+      await press('Purge…');
+      await page.getByText('There is no object behind this record.').waitFor();
+      await press('Purge permanently');
+      await statusIs(`a ${registry} was purged.`);
+      expect((await service.request('GET', `/v1/${registry}/${record.uid}`)).status).toBe(410);
+    }
+  });
+
+  it('holds, refuses the purge of what is held, and releases', async () => {
+    const uid = await add({ key: 'held.bin' }, 'held');
+    await open(`#/files/${uid}`);
+    await page.getByLabel('Reason').fill('an audit');
+    await press('Hold');
+    await statusIs('held.bin: held.');
+    await press('Purge…');
+    await page
+      .getByRole('alert')
+      .getByText(/Correlation id/)
+      .waitFor();
+    await press('Release the hold');
+    await statusIs('held.bin: released.');
+    expect((await service.request('GET', `/v1/files/${uid}`)).body.hold).toBeNull();
+  });
+
   it('purges only what it showed', async () => {
     const uid = await add({ key: 'changed.bin' }, 'changed');
     await open(`#/files/${uid}`);
