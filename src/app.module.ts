@@ -1,5 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
+import { AuditController } from './api/audit.controller.js';
 import { Commanding } from './api/commanding.js';
 import { FilesController } from './api/files.controller.js';
 import { HealthController } from './api/health.controller.js';
@@ -8,6 +9,7 @@ import { OperationsController } from './api/operations.controller.js';
 import { API_PORTS, type ApiPorts } from './api/ports.js';
 import { PurgesController } from './api/purges.controller.js';
 import { RecordsController } from './api/records.controller.js';
+import { Streaming } from './api/streaming.js';
 import { TrashController } from './api/trash.controller.js';
 import { Uploads } from './api/uploads.js';
 import { OPERATION_HANDLERS } from './commands/operation.handlers.js';
@@ -17,7 +19,14 @@ import { RegisterFileHandler } from './commands/register-file.handlers.js';
 import { UploadFileHandler } from './commands/upload.handlers.js';
 import { QUERY_HANDLERS, QUERY_PORTS, type QueryPorts } from './projections/query.handlers.js';
 
-const API_CONTROLLERS = [TrashController, PurgesController, OperationsController, FilesController, RecordsController];
+const API_CONTROLLERS = [
+  AuditController,
+  TrashController,
+  PurgesController,
+  OperationsController,
+  FilesController,
+  RecordsController,
+];
 
 /** The rooms of the service, put together around the ports that it was opened with. Of `@nestjs/cqrs` only the two buses are used. */
 @Module({})
@@ -39,6 +48,7 @@ export class AppModule {
         { provide: API_PORTS, useValue: api },
         Commanding,
         Listing,
+        Streaming,
         Uploads,
         ...RECORD_HANDLERS,
         RegisterFileHandler,

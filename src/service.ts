@@ -11,6 +11,7 @@ import { BODY_LIMIT, EdgeAdapter, installEdge } from './api/edge.js';
 import { installOpenApi } from './api/openapi.js';
 import type { ApiPorts } from './api/ports.js';
 import { refusingUnread } from './api/unread.js';
+import { EVENT_BEAT, eventMessage } from './api/wire.js';
 import { AppModule } from './app.module.js';
 import { Boot, type BootStep } from './boot.js';
 import { watchCheckpoint } from './checkpoint-watch.js';
@@ -22,6 +23,7 @@ import { Registries } from './commands/registries.js';
 import { ensureStorages, storeOf } from './commands/storages.js';
 import type { Config } from './config.js';
 import type { Clock, Log } from './ports.js';
+import { Feed } from './projections/feed.js';
 import { allStorages, storedOf } from './projections/neighbours.js';
 import { Progress } from './projections/progress.js';
 import type { QueryPorts } from './projections/query.handlers.js';
@@ -122,6 +124,7 @@ const open = async (config: Config, log: Log, opened: Closers): Promise<Service>
   };
   const boot = new Boot({ clock, random: systemRandom, log });
   let startedAt: bigint | null = null;
+  const stopping = new AbortController();
   const root = config.storages.find(({ name }) => name === 'default')?.root ?? 'file:';
   const apiPorts: ApiPorts = {
     registries,
@@ -135,11 +138,13 @@ const open = async (config: Config, log: Log, opened: Closers): Promise<Service>
       if (storage === undefined) throw new StoreUnavailable(`The storage ${uid} is not registered any more.`);
       return { storage, store: await storeOf(stores, storage) };
     },
+    feed: new Feed({ model, progress, clock, log, render: eventMessage, beat: EVENT_BEAT }),
+    head: () => store.head(),
+    stopping: stopping.signal,
     notReady: readiness({ clock, boot, store, model, stores, root, progress, projector, startedAt: () => startedAt }),
     waitsFor: () => boot.waitsFor,
   };
 
-  const stopping = new AbortController();
   const app = await createApp(config, commandPorts, { model, progress, clock, stopping: stopping.signal }, apiPorts);
   const steps: BootStep[] = [
     {
