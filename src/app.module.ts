@@ -5,10 +5,12 @@ import { Commanding } from './api/commanding.js';
 import { FilesController } from './api/files.controller.js';
 import { HealthController } from './api/health.controller.js';
 import { Listing } from './api/listing.js';
+import { MetricsController } from './api/metrics.controller.js';
 import { OperationsController } from './api/operations.controller.js';
 import { API_PORTS, type ApiPorts } from './api/ports.js';
 import { PurgesController } from './api/purges.controller.js';
 import { RecordsController } from './api/records.controller.js';
+import { StatsController } from './api/stats.controller.js';
 import { Streaming } from './api/streaming.js';
 import { TrashController } from './api/trash.controller.js';
 import { Uploads } from './api/uploads.js';
@@ -18,15 +20,20 @@ import { RECORD_HANDLERS } from './commands/record.handlers.js';
 import { RegisterFileHandler } from './commands/register-file.handlers.js';
 import { UploadFileHandler } from './commands/upload.handlers.js';
 import { QUERY_HANDLERS, QUERY_PORTS, type QueryPorts } from './projections/query.handlers.js';
+import { GetStatsHandler } from './projections/stats.handlers.js';
 
 const API_CONTROLLERS = [
   AuditController,
+  StatsController,
   TrashController,
   PurgesController,
   OperationsController,
   FilesController,
   RecordsController,
 ];
+
+/** What every process answers of itself. */
+const OWN_CONTROLLERS = [HealthController, MetricsController];
 
 /** The rooms of the service, put together around the ports that it was opened with. Of `@nestjs/cqrs` only the two buses are used. */
 @Module({})
@@ -41,7 +48,7 @@ export class AppModule {
     return {
       module: AppModule,
       imports: [CqrsModule.forRoot()],
-      controllers: roles.api ? [...API_CONTROLLERS, HealthController] : [HealthController],
+      controllers: roles.api ? [...API_CONTROLLERS, ...OWN_CONTROLLERS] : OWN_CONTROLLERS,
       providers: [
         { provide: COMMAND_PORTS, useValue: commands },
         { provide: QUERY_PORTS, useValue: queries },
@@ -55,6 +62,7 @@ export class AppModule {
         UploadFileHandler,
         ...OPERATION_HANDLERS,
         ...QUERY_HANDLERS,
+        GetStatsHandler,
       ],
     };
   }

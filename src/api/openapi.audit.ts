@@ -1,6 +1,6 @@
 import { LISTED, type Route } from './openapi.route.js';
 
-/* The routes that show all events together. */
+/* The routes that show all events together, and the whole in numbers. */
 
 const FILTERS = [
   'auditActor',
@@ -50,5 +50,22 @@ export const AUDIT: readonly Route[] = [
       },
     },
     problems: ['not-acceptable', 'method-not-allowed'],
+  },
+  {
+    method: 'get',
+    path: '/v1/stats',
+    id: 'getStats',
+    tag: 'Service',
+    summary: 'Count records and bytes',
+    description: 'By registry, suffix and visibility; with how far the projection is behind the log, and the purges.',
+    answers: { 200: { description: 'The numbers.', schema: 'Stats', headers: ['X-Position', 'Cache-Control'] } },
+  },
+  {
+    method: 'get',
+    path: '/metrics',
+    id: 'getMetrics',
+    tag: 'Service',
+    summary: 'Measure the service, for Prometheus',
+    answers: { 200: { description: 'The text format.', texts: ['text/plain'], headers: ['Cache-Control'] } },
   },
 ];

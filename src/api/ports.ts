@@ -22,6 +22,8 @@ export interface ApiPorts {
   readonly notReady: () => Promise<Readonly<Record<string, string>>>;
   /** All events, in pages or live. */
   readonly feed: Feed;
+  /** What Prometheus asks for. */
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
   /** The position of the log's last event. @throws Unavailable */
   readonly head: () => Promise<Position>;
   /** Aborts when the service ends: answers that have no end of their own end then. */

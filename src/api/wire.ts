@@ -1,5 +1,6 @@
 import type { Purge, RecordState } from '../events/record.js';
 import type { Previewed, SeenOperation } from '../projections/query.handlers.js';
+import type { Stats } from '../projections/stats.handlers.js';
 import type { CatalogueRow, HistoryRow, PurgeRow } from '../storage/read-model/port.js';
 import type { Warning } from '../commands/result.js';
 import type {
@@ -10,6 +11,7 @@ import type {
   PurgeAnswer,
   ReceiptAnswer,
   RecordAnswer,
+  StatsAnswer,
 } from './answers.js';
 
 /* From rows to the contract's shapes. Absent values are null; members come in the contract's order. */
@@ -181,6 +183,18 @@ export const operationWire = ({ row, purged, purging }: SeenOperation): Operatio
     endedAt,
   };
 };
+
+export const statsWire = ({ groups, projection, purges }: Stats): StatsAnswer => ({
+  groups: groups.map(({ registry, suffix, visibility, records, bytes }) => ({
+    registry,
+    suffix,
+    visibility,
+    records,
+    bytes,
+  })),
+  projection: { ...projection, position: String(projection.position), head: String(projection.head) },
+  purges: { ...purges },
+});
 
 /** An event's row with its fields in the order of the contract: what exports are made of is the same from every adapter. */
 export const historyWire = (row: HistoryRow): HistoryAnswer => {

@@ -2,7 +2,7 @@ import type { Clock } from '../ports.js';
 import type { Position } from '../storage/event-store/port.js';
 
 /** The projection has not reached a position within the bound. */
-class ProjectionBehind extends Error {
+export class ProjectionBehind extends Error {
   override readonly name = 'ProjectionBehind';
   constructor(
     readonly wanted: Position,

@@ -64,6 +64,8 @@ const TAKES: Readonly<Record<string, Right | 'nothing' | ((registry: string) => 
   'GET /v1/operations/{id}': 'read',
   'GET /v1/audit': 'read',
   'GET /v1/events': 'read',
+  'GET /v1/stats': 'read',
+  'GET /metrics': 'read',
   'GET /health/live': 'nothing',
   'GET /health/ready': 'nothing',
   'GET /openapi.json': 'nothing',
