@@ -36,7 +36,10 @@ beforeAll(async () => {
   for (const [i, reason] of REASONS.entries()) {
     const query = new URLSearchParams({ reason });
     const headers = { 'x-actor': ACTORS[i % ACTORS.length] ?? '' };
-    const made = await service.request('POST', `/v1/labels?${query}`, { json: { name: `label ${i}` }, headers });
+    const made = await service.request('POST', `/v1/labels?${query.toString()}`, {
+      json: { name: `label ${i}` },
+      headers,
+    });
     expect(made.status).toBe(201);
   }
   const headers = { 'x-actor': 'bob', 'x-correlation-id': 'the-upload' };
