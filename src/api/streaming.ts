@@ -11,6 +11,8 @@ interface Stream {
   /** Since when a piece waits to be taken; null while none does. */
   waitingSince: number | null;
   readonly drop: () => void;
+  /** The service ends. */
+  readonly end: () => void;
 }
 
 /**
@@ -23,7 +25,13 @@ export class Streaming {
   /** How many live ones ended because their reader took nothing. */
   dropped = 0;
 
-  constructor(@Inject(API_PORTS) private readonly ports: ApiPorts) {}
+  constructor(@Inject(API_PORTS) private readonly ports: ApiPorts) {
+    // One listener for however many streams.
+    const endAll = (): void => {
+      for (const stream of this.live) stream.end();
+    };
+    ports.stopping.addEventListener('abort', endAll, { once: true });
+  }
 
   /** Sends a file as it is made; to HEAD its headers alone. */
   async send(
@@ -58,20 +66,18 @@ export class Streaming {
         log.warn({ correlationId: request.correlationId }, 'a reader of the event stream took nothing and was dropped');
         raw.destroy();
       },
+      end: () => {
+        gone.abort();
+        // What it has not taken it would not take in time.
+        if (stream.waitingSince !== null) raw.destroy();
+      },
     };
-    const end = (): void => {
-      gone.abort();
-      // What it has not taken it would not take in time.
-      if (stream.waitingSince !== null) raw.destroy();
-    };
-    stopping.addEventListener('abort', end, { once: true });
     raw.once('close', () => {
-      stopping.removeEventListener('abort', end);
       this.live.delete(stream);
       gone.abort();
     });
     this.watch(stream);
-    if (stopping.aborted) end();
+    if (stopping.aborted) stream.end();
     await reply.send(Readable.from(this.timed(first, this.told(request, pieces(gone.signal)), stream)));
   }
 
