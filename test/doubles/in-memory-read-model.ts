@@ -25,6 +25,7 @@ import type { Json } from '../../src/events/vocabulary.js';
 export const inMemoryReadModel = (): ReadModel => {
   const tables: { readonly [C in Collection]: Table<C> } = {
     catalogue: new Table('catalogue'),
+    versions: new Table('versions'),
     history: new Table('history'),
     purges: new Table('purges'),
     withdrawals: new Table('withdrawals'),
