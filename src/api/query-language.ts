@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Invalid, type Fault } from '../commands/refusals.js';
 import { sha256 } from '../events/ids.js';
+import { scalarAt } from '../projections/as-of.js';
 import type { Condition, Find, Scalar, Sort } from '../storage/read-model/port.js';
 
 /*
@@ -87,10 +88,14 @@ export const DEFAULT_LIMIT = 50;
 export const MAX_LIMIT = 1_000;
 
 /**
- * A list of records of one registry.
+ * A list of records of one registry, now or as they were at a time.
  * @throws Invalid for an unknown field or operator, a value of the wrong kind, or another query's cursor
  */
-export const recordQuery = (registry: string, query: ReadonlyMap<string, string>): ListQuery => {
+export const recordQuery = (
+  registry: string,
+  query: ReadonlyMap<string, string>,
+  at: string | null = null,
+): ListQuery => {
   const fields = fieldsOf(registry);
   const faults: Fault[] = [];
   const where: Condition[] = [
@@ -98,17 +103,21 @@ export const recordQuery = (registry: string, query: ReadonlyMap<string, string>
     { path: 'live', op: 'eq', value: true },
     ...visibilities(query.get('visibility'), faults),
   ];
-  const filters = new Map([...query].filter(([name]) => !['visibility', ...PAGING].includes(name)));
+  const filters = new Map([...query].filter(([name]) => !['visibility', 'at', ...PAGING].includes(name)));
   where.push(...conditions(fields, filters, faults));
   const defaultSort: Sort[] = [{ path: 'record.createdAt', descending: true }];
   return paged(
-    `catalogue/${registry}`,
+    recordList(registry, at),
     query,
     where,
     sortOf(fields, query.get('sort'), defaultSort, 'uid', faults),
     faults,
   );
 };
+
+/** A list's name: what was so at one time goes on with cursors of that time alone. */
+export const recordList = (registry: string, at: string | null): string =>
+  at === null ? `catalogue/${registry}` : `catalogue/${registry}@${at}`;
 
 /** Conditions on fields, as `field=value` and `field[operator]=value`. */
 const conditions = (
@@ -143,7 +152,7 @@ const conditions = (
   return found;
 };
 
-class WrongValue extends Error {}
+export class WrongValue extends Error {}
 
 const condition = ({ path, kind, of }: Field, op: string, value: string): Condition => {
   if (kind === 'member') return { path, op: 'has', value: `${of ?? ''}/${value}` };
@@ -185,7 +194,7 @@ const booleanOf = (value: string): boolean => {
 const rfc3339 = z.iso.datetime({ offset: true });
 
 /** RFC 3339 with any offset, as UTC with milliseconds. */
-const instantOf = (value: string): string => {
+export const instantOf = (value: string): string => {
   // A query's "+" stands for a blank: "+02:00" that was not encoded comes in so.
   const text = value.replace(/ (\d{2}:\d{2})$/, '+$1');
   const time = rfc3339.safeParse(text).success ? Date.parse(text) : Number.NaN;
@@ -300,15 +309,6 @@ const readCursor = (
 
 /** The cursor that goes on after `row`. */
 export const cursorAfter = (list: string, { where, sort }: Find, row: unknown): string =>
-  Buffer.from(JSON.stringify([mark(list, where, sort), sort.map(({ path }) => valueAt(row, path))])).toString(
+  Buffer.from(JSON.stringify([mark(list, where, sort), sort.map(({ path }) => scalarAt(row, path))])).toString(
     'base64url',
   );
-
-const valueAt = (row: unknown, path: string): Scalar => {
-  let value: unknown = row;
-  for (const name of path.split('.')) {
-    if (typeof value !== 'object' || value === null) return null;
-    value = new Map<string, unknown>(Object.entries(value)).get(name);
-  }
-  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? value : null;
-};

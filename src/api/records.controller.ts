@@ -16,15 +16,17 @@ import { NotFound } from '../commands/refusals.js';
 import type { Fields } from '../events/events.js';
 import { uidOf } from '../events/ids.js';
 import { isTrashable, uidSchema, type Json, type Ref } from '../events/vocabulary.js';
-import { CountVisible, GetRecord } from '../projections/queries.js';
+import type { AsOfAnswer } from '../projections/query.handlers.js';
+import { CountVisible, GetRecord, GetRecordAsOf } from '../projections/queries.js';
 import type { CatalogueRow, HistoryRow, PurgeRow } from '../storage/read-model/port.js';
 import { changing, deleting, Needs } from './access.js';
+import { ahead, AS_OF, asOfQuery, timeQuery } from './as-of.js';
 import type { CommandAnswer, HistoryAnswer, List, RecordAnswer } from './answers.js';
 import { Commanding, gone } from './commanding.js';
 import { Listing } from './listing.js';
 import { API_PORTS, type ApiPorts } from './ports.js';
 import { unsupported } from './problem.js';
-import { PAGING, paged, recordQuery } from './query-language.js';
+import { PAGING, paged, recordList, recordQuery } from './query-language.js';
 import {
   envelopeOf,
   flag,
@@ -86,8 +88,15 @@ export class RecordsController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<List<RecordAnswer>> {
     const registry = this.registryOf(request);
-    const query = recordQuery(registry, queryOf(request));
-    return this.listing.page(request, reply, `catalogue/${registry}`, 'catalogue', query, (row) =>
+    const parameters = queryOf(request);
+    const at = timeQuery(parameters, this.ports.clock.now());
+    const query = recordQuery(registry, parameters, at);
+    if (at !== null) {
+      return this.listing.pageAsOf(request, reply, recordList(registry, at), query, at, (row) =>
+        recordWire(row.record, row.isLatest),
+      );
+    }
+    return this.listing.page(request, reply, recordList(registry, null), 'catalogue', query, (row) =>
       recordWire(row.record, row.isLatest),
     );
   }
@@ -114,11 +123,9 @@ export class RecordsController {
   @Needs('read')
   async one(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<RecordAnswer> {
     const ref = this.refOf(request);
-    onlyParameters(queryOf(request), []);
-    const found = await this.queries.execute<GetRecord, { row: CatalogueRow; purge: PurgeRow | null } | null>(
-      new GetRecord(ref),
-    );
-    if (found === null) throw missing(ref);
+    const query = queryOf(request);
+    onlyParameters(query, AS_OF);
+    const found = await this.found(ref, query);
     const { row, purge } = found;
     if (!row.live) {
       const state = purge === null || purge.purge.ended === null ? 'is being purged' : 'was purged';
@@ -244,6 +251,26 @@ export class RecordsController {
     );
     if (page.items.length === 0 && !query.has('cursor')) throw missing(ref);
     return page;
+  }
+
+  /** A record's row, now or as it was at the moment that the query names. @throws NotFound, Invalid */
+  private async found(
+    ref: Ref,
+    query: ReadonlyMap<string, string>,
+  ): Promise<{ row: CatalogueRow; purge: PurgeRow | null }> {
+    const asOf = asOfQuery(query);
+    if (asOf === null) {
+      const found = await this.queries.execute<GetRecord, { row: CatalogueRow; purge: PurgeRow | null } | null>(
+        new GetRecord(ref),
+      );
+      if (found === null) throw missing(ref);
+      return found;
+    }
+    const answer = await this.queries.execute<GetRecordAsOf, AsOfAnswer>(new GetRecordAsOf(ref, asOf));
+    if (!answer.registered) throw missing(ref);
+    if (answer.ahead) throw ahead(AS_OF.find((name) => query.has(name)) ?? 'at');
+    if (answer.was === null) throw new NotFound(`The record ${ref.registry}/${ref.uid} was not registered then.`);
+    return answer.was;
   }
 
   private registryOf(request: FastifyRequest): string {
