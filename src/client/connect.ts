@@ -33,7 +33,7 @@ export const connect = async (target: string | Address | Folder): Promise<Lethe>
 const NODE: Platform = {
   streams: true,
   open: async (path) => {
-    const [fs, { open }, { basename }, url] = await Promise.all([
+    const [fs, { open }, paths, url] = await Promise.all([
       import('node:fs'),
       import('node:fs/promises'),
       import('node:path'),
@@ -44,6 +44,6 @@ const NODE: Platform = {
     await using file = await open(name);
     if ((await file.stat()).isDirectory())
       throw new TypeError(`${name} is a folder: add its files one by one, or register it where it lies in a storage`);
-    return { content: await fs.openAsBlob(name), filename: basename(name) };
+    return { content: await fs.openAsBlob(name), filename: paths.basename(name) };
   },
 };

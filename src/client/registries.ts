@@ -147,9 +147,9 @@ export class Datasets extends Registry<DatasetAnswer, DatasetRecord> {
   }
 }
 
-/** What a plain record is registered with. */
+/** What a plain record is registered with; `data` may be left out where it may be null. */
 export type PlainInput<I> = Omit<PlainRegistration, 'data'> &
-  (undefined extends I ? { readonly data?: I } : { readonly data: I });
+  (null extends I ? { readonly data?: I } : { readonly data: I });
 
 /** A plain registry. @typeParam T the type of `data` as it is read @typeParam I as it is sent */
 export class PlainRegistry<T, I = T> extends Registry<PlainFields<T>, PlainRecord<T, I>> {
@@ -164,7 +164,7 @@ export class PlainRegistry<T, I = T> extends Registry<PlainFields<T>, PlainRecor
 
   /** @throws Invalid where `data` is not as the schema says, before anything is sent */
   async add(registration: PlainInput<I>, options: Commanding = {}): Promise<PlainRecord<T, I>> {
-    await this.check(registration.data);
+    await this.check(registration.data ?? null);
     return this.written(await this.client.register(this.name, registration, options));
   }
 
