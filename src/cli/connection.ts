@@ -93,7 +93,7 @@ const inUse = (data: string, holder: { readonly pid: number | null } | null): st
   `the data folder ${data} is in use by ${holder?.pid == null ? 'another process' : `process ${holder.pid}`}`;
 
 const remote = (url: string, data: string | null, { through }: Connecting): Connection => ({
-  client: new Client({ url, apiKey: apiKey(), headers: { 'X-Actor': actor() }, fetch: through(platformFetch) }),
+  client: new Client({ url, apiKey: apiKey(), actor: actor(), fetch: through(platformFetch) }),
   data,
   close: () => Promise.resolve(),
 });
@@ -105,7 +105,7 @@ const embedded = async (data: string, { signal, through }: Connecting): Promise<
   const service = await openService({ ...config, apiKeys: [] });
   const inProcess: Fetch = (request) => unlessAborted(service.fetch(hearing(request, signal)), signal);
   return {
-    client: new Client({ url: 'http://localhost', headers: { 'X-Actor': actor() }, fetch: through(inProcess) }),
+    client: new Client({ url: 'http://localhost', actor: actor(), fetch: through(inProcess) }),
     data,
     close: () => service.close(),
   };
