@@ -201,7 +201,7 @@ export const notFound = (detail: string): NotFound => new NotFound(made('not-fou
 /** Input that cannot be sent as it is. @param faults with JSON Pointers, as the service names them */
 export const invalid = (faults: readonly { readonly path: string; readonly message: string }[]): Invalid =>
   new Invalid({
-    ...made('invalid', 'Invalid input', `${faults.map(({ message }) => message).join('; ')}. Nothing was sent.`, 422),
+    ...made('invalid', 'Invalid input', 'The data is not as the schema given here says; nothing was sent.', 422),
     errors: [...faults],
   });
 
