@@ -1,3 +1,4 @@
+import { AUDIT } from './openapi.audit.js';
 import { DATASETS, FILES, plainRoutes, STORAGES } from './openapi.registries.js';
 import { ACCEPTED, BODY, CHANGE, COMMAND, COMMANDED, JSON_ONLY, LISTED, WRITE, type Route } from './openapi.route.js';
 
@@ -197,7 +198,7 @@ const PURGES: readonly Route[] = [
       },
       202: { description: '`purging`: under way, at Location.', schema: 'Deletion', headers: ACCEPTED },
     },
-    problems: ['not-found', 'referenced', ...WRITE, ...BODY],
+    problems: ['not-found', 'revision-changed', 'referenced', ...WRITE, ...BODY],
   },
 ];
 
@@ -281,5 +282,6 @@ export const routes = (withSchema: readonly string[]): Route[] => [
   ...BULK,
   ...PURGES,
   ...OPERATIONS,
+  ...AUDIT,
   ...SERVICE,
 ];
