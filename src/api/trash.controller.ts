@@ -85,7 +85,7 @@ export class TrashController {
       position: appended,
       replayed,
     } = await this.commands.execute<EmptyTrash, Started>(new EmptyTrash(envelope, criteria, totals, position));
-    const seen = await this.queries.execute<GetOperation, SeenOperation | null>(new GetOperation(id));
+    const seen = await this.queries.execute<GetOperation, SeenOperation | null>(new GetOperation(id, appended));
     if (seen === null) throw new Problem('internal', 'The operation is not in the read model.');
     if (replayed) reply.header('Idempotent-Replayed', 'true');
     reply

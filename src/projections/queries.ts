@@ -20,7 +20,11 @@ export class ListRows<C extends Collection = Collection> {
 }
 
 export class GetOperation {
-  constructor(readonly id: string) {}
+  constructor(
+    readonly id: string,
+    /** Of its start, where the caller knows it: another process may have appended it. */
+    readonly position = 0n,
+  ) {}
 }
 
 /** What a purge of this record would do now. */
