@@ -52,6 +52,11 @@ export class Calls {
     this.full.clear();
   }
 
+  /** From now on the store answers nobody, for a while. */
+  breakDown(store: Store, ms: number): void {
+    this.down.set(store, this.scheduler.time.now + ms);
+  }
+
   async read<T>(life: Life, store: Store, what: string, effect: () => Promise<T>): Promise<T> {
     const fault = await this.sent(life, store, what);
     if (life.ended) return never();
@@ -134,7 +139,7 @@ export class Calls {
     const fault = this.faulty ? (this.faults.get(this.made) ?? null) : null;
     if (fault === null) return null;
     this.scheduler.say(`${life.name} ${what}: ${fault.kind} ${fault.ms}`);
-    if (fault.kind === 'down') this.down.set(store, this.scheduler.time.now + fault.ms);
+    if (fault.kind === 'down') this.breakDown(store, fault.ms);
     if (fault.kind === 'full') this.full.set(store, this.scheduler.time.now + fault.ms);
     if (fault.kind === 'rebuild') this.rebuild();
     return fault;
@@ -156,4 +161,4 @@ export class Calls {
 }
 
 /** What a process that died waits for. */
-export const never = (): Promise<never> => new Promise(() => undefined);
+const never = (): Promise<never> => new Promise(() => undefined);

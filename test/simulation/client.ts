@@ -7,6 +7,7 @@ import { AwaitPurge, GetOperation, GetRecord, TrashTotals } from '../../src/proj
 import { inTrash } from '../../src/projections/query.handlers.js';
 import type { CatalogueRow, Condition, PurgeRow } from '../../src/storage/read-model/port.js';
 import type { SimulatedRandom } from '../../src/testing/simulated.js';
+import type { Store } from './calls.js';
 import {
   commandIdFor,
   commandOf,
@@ -48,7 +49,9 @@ export interface Surroundings {
     write(location: string, content: string): void;
     remove(location: string): void;
   };
-  readonly happened: (ref: Ref, event: string) => boolean;
+  readonly breakDown: (store: Store, ms: number) => void;
+  /** Resolves when a record's stream holds such an event, or will not. */
+  readonly happens: (ref: Ref, event: string) => Promise<void>;
   readonly asked: (asked: Asked) => void;
   /** Something that no answer may be. */
   readonly broken: (what: string) => void;
@@ -74,7 +77,7 @@ export class Client {
   }
 
   async carryOut(operation: Operation): Promise<void> {
-    const { scheduler, outsider, names, happened } = this.around;
+    const { scheduler, outsider, names, happens } = this.around;
     switch (operation.do) {
       case 'write':
         outsider.write(operation.location, operation.content);
@@ -82,15 +85,17 @@ export class Client {
       case 'remove':
         outsider.remove(operation.location);
         return;
+      case 'down':
+        this.around.breakDown(operation.store, operation.ms);
+        return;
       case 'pause':
         return scheduler.pause(`${this.name} goes on`, operation.ms);
       case 'await':
-        for (let tries = 0; tries < 50 && !happened(names.ref(operation.target), operation.event); tries += 1)
-          await scheduler.pause(`${this.name} looks again`, 100);
-        return;
+        await happens(names.ref(operation.target), operation.event);
+        return scheduler.turn(`${this.name} goes on`);
       case 'repeat': {
         const first = this.around.operations.get(operation.of);
-        if (first !== undefined && first.do !== 'repeat') await this.carryOut(first);
+        if (first !== undefined && first.do !== 'repeat' && first.keyless !== true) await this.carryOut(first);
         return;
       }
       default:
@@ -112,7 +117,7 @@ export class Client {
       scheduler.say(`${this.name} ${operation.id} ${operation.do}: ${said(answer)}`);
       answers.push(answer);
       if (answer.is !== 'lost' && answer.is !== 'failed') return;
-      if (this.random.happens(0.3)) return;
+      if (operation.keyless === true || this.random.happens(0.3)) return;
       await scheduler.pause(`${this.name} tries again`, 50 + this.random.below(500));
     }
   }
@@ -165,7 +170,7 @@ export class Client {
     const position = String(process.checkpoint);
     const criteria: Record<string, Json> = registry === null ? {} : { registry };
     const started = await bus.execute<Started>(new EmptyTrash(envelopeFor(operation), criteria, totals, position));
-    const seen = await bus.execute<object | null>(new GetOperation(started.id));
+    const seen = await bus.execute<object | null>(new GetOperation(started.id, started.position));
     if (seen === null) this.around.broken(`${operation.id}: an operation that was started is not in the read model`);
     return { is: 'started', operation: started.id };
   }

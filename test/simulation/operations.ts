@@ -14,6 +14,7 @@ import { RegisterFile, UploadFile, type FileMetadata } from '../../src/commands/
 import type { EventType, StorageWish } from '../../src/events/events.js';
 import { commandIdOf, sha256, uidOf } from '../../src/events/ids.js';
 import type { Json, Ref, Shown } from '../../src/events/vocabulary.js';
+import type { Store } from './calls.js';
 
 /*
  * What virtual clients do, as plain data: records go by names, which their uids follow from. A schedule can be written down, cut short, and
@@ -24,8 +25,12 @@ interface Sent {
   /** Its idempotency key, and what it is called where something is said of it. */
   readonly id: string;
   readonly ifMatch?: number;
+  /** It is sent without an idempotency key, and so once at most. */
+  readonly keyless?: boolean;
   /** The process that carries it out dies with its append. */
   readonly dies?: boolean;
+  /** Its append is under way until that record's stream holds such an event. */
+  readonly appendAfter?: { readonly target: string; readonly event: EventType };
 }
 
 interface Pointing {
@@ -83,6 +88,8 @@ export type Operation =
   /** Another program puts this where it likes, over whatever is there; or takes it away. */
   | (Sent & { readonly do: 'write'; readonly location: string; readonly content: string })
   | (Sent & { readonly do: 'remove'; readonly location: string })
+  /** A store answers nobody for a while. */
+  | (Sent & { readonly do: 'down'; readonly store: Store; readonly ms: number })
   /** The same call again. */
   | (Sent & { readonly do: 'repeat'; readonly of: string })
   /** Waits until the record's stream holds such an event. */
@@ -131,7 +138,7 @@ const envelopeOf = (operation: Operation): Envelope => {
   const commandId = commandIdFor(operation);
   return {
     commandId,
-    repeatable: true,
+    repeatable: operation.keyless !== true,
     hash: sha256(JSON.stringify(operation)),
     actor: 'alice',
     reason: operation.id,
@@ -142,7 +149,7 @@ const envelopeOf = (operation: Operation): Envelope => {
 
 export type Commanded = Exclude<
   Operation,
-  { readonly do: 'write' | 'remove' | 'repeat' | 'await' | 'pause' | 'empty' }
+  { readonly do: 'write' | 'remove' | 'down' | 'repeat' | 'await' | 'pause' | 'empty' }
 >;
 
 /** The command as the API would send it: a new one each time, since an upload's body is read once. */

@@ -8,13 +8,20 @@ import type { Calls, Life } from './calls.js';
 
 /* The three ports as one process sees them: each call waits for its turn, and can go wrong. */
 
+/** What a schedule does with single appends. */
+export interface LogWatch {
+  /** Resolves when an append may be sent. */
+  appending(events: readonly NewEvent[]): Promise<void>;
+  appended(life: Life, events: readonly NewEvent[]): void;
+}
+
 /** @param random how many events a batch brings */
 export const logPort = (
   calls: Calls,
   life: Life,
   inner: EventStore,
   random: SimulatedRandom,
-  appended: (events: readonly NewEvent[]) => void,
+  watch: LogWatch,
 ): EventStore => {
   const batches = async function* (batch: AsyncIterable<Awaited<ReturnType<EventStore['readStream']>>>) {
     for await (const events of batch) yield await calls.read(life, 'log', 'log.batch', async () => events);
@@ -22,12 +29,14 @@ export const logPort = (
   const size = (most = 1_000): number => Math.min(most, random.pick([1, 1, 2, 5, 1_000]));
   return {
     numbersEvents: inner.numbersEvents,
-    append: (stream, revision, events) =>
-      calls.write(life, 'log', 'log.append', async () => {
+    append: async (stream, revision, events) => {
+      await watch.appending(events);
+      return calls.write(life, 'log', 'log.append', async () => {
         const done = await inner.append(stream, revision, events);
-        appended(events);
+        watch.appended(life, events);
         return done;
-      }),
+      });
+    },
     readStream: (stream, from) => calls.read(life, 'log', 'log.readStream', () => inner.readStream(stream, from)),
     readAll: (from, options) => batches(inner.readAll(from, { ...options, batchSize: size(options?.batchSize) })),
     subscribe: (from, options) => batches(inner.subscribe(from, { ...options, batchSize: size(options.batchSize) })),
@@ -57,7 +66,7 @@ export interface ObjectsWatch {
 
 const bodyOf = (content: Buffer): Readable => Readable.from([content], { objectMode: false });
 
-export const objectsPort = (
+const objectsPort = (
   calls: Calls,
   life: Life,
   inner: ObjectStore,
@@ -93,8 +102,9 @@ export const objectsPort = (
   },
   delete: (path, seen) =>
     calls.write(life, 'objects', 'objects.delete', async () => {
+      const there = await inner.stat(path);
       const answer = await inner.delete(path, seen);
-      if (answer === 'deleted') watch.deleted(place + path, seen.etag, life);
+      if (there !== null && answer === 'deleted') watch.deleted(place + path, there.etag, life);
       return answer;
     }),
   replace: (path, content) => calls.write(life, 'objects', 'objects.replace', () => inner.replace(path, content)),

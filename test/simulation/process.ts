@@ -14,14 +14,14 @@ import { Follower } from '../../src/projections/follower.js';
 import { Progress } from '../../src/projections/progress.js';
 import { QUERY_HANDLERS, type QueryPorts } from '../../src/projections/query.handlers.js';
 import type { RetryPolicy } from '../../src/sagas/next-step.js';
-import type { EventStore, NewEvent } from '../../src/storage/event-store/port.js';
+import type { EventStore } from '../../src/storage/event-store/port.js';
 import type { ObjectStore } from '../../src/storage/object-store/port.js';
 import type { ReadModel } from '../../src/storage/read-model/port.js';
 import { SimulatedIds, type SimulatedRandom } from '../../src/testing/simulated.js';
 import { startSagas } from '../../src/workers.js';
 import { Bus } from './bus.js';
 import type { Calls, Life } from './calls.js';
-import { logPort, modelPort, storesPort, type ObjectsWatch, type Root } from './ports.js';
+import { logPort, modelPort, storesPort, type LogWatch, type ObjectsWatch, type Root } from './ports.js';
 import type { Scheduler } from './scheduler.js';
 
 export const PREFIX = 'lethe.';
@@ -43,7 +43,7 @@ export interface Outside {
   readonly model: ReadModel;
   readonly openObjects: (place: string) => ObjectStore;
   readonly watch: ObjectsWatch;
-  readonly appended: (life: Life, events: readonly NewEvent[]) => void;
+  readonly logWatch: LogWatch;
   /** A process cannot go on: nothing that a schedule does may bring it there. */
   readonly failed: (what: string) => void;
 }
@@ -74,8 +74,7 @@ export class Process {
     this.progress = new Progress(clock, REACH_MS);
     const ids = new SimulatedIds(random.fork());
     const log = logOf(this.life, scheduler);
-    const store = (): EventStore =>
-      logPort(calls, this.life, outside.openLog(), random.fork(), (events) => outside.appended(this.life, events));
+    const store = (): EventStore => logPort(calls, this.life, outside.openLog(), random.fork(), outside.logWatch);
     const model = modelPort(calls, this.life, 'model', outside.model);
     const stores = storesPort(calls, this.life, outside.roots, outside.openObjects, outside.watch);
     const journal: Journal = {

@@ -70,7 +70,7 @@ export const scheduleOf = (seed: number): Schedule => {
   const setup = maker.setup();
   maker.heat();
   const clients = Array.from({ length: 2 + random.below(5) }, () =>
-    Array.from({ length: 1 + random.below(4) }, () => (random.happens(0.4) ? maker.duel() : maker.next())),
+    Array.from({ length: 1 + random.below(4) }, () => maker.call()),
   );
   return {
     seed,
@@ -173,8 +173,13 @@ class Maker {
     this.hot = [this.random.pick(names), this.random.pick(names), ...this.of('files').slice(0, 1)];
   }
 
+  call(): Operation {
+    const operation = this.random.happens(0.4) ? this.duel() : this.next();
+    return this.random.happens(0.25) ? { ...operation, keyless: true } : operation;
+  }
+
   /** Any call, the kinds that this schedule is fond of rather than others. */
-  next(): Operation {
+  private next(): Operation {
     const { random } = this;
     let at = random.next() * this.kinds.reduce((sum, { weight }) => sum + weight, 0);
     const kind = this.kinds.find(({ weight }) => (at -= weight) < 0) ?? random.pick(this.kinds);
@@ -182,7 +187,7 @@ class Maker {
   }
 
   /** One of two calls that must not both get their way: the purge of a record, and what comes to point at it or at its object. */
-  duel(): Operation {
+  private duel(): Operation {
     const { random } = this;
     const target = random.pick(this.hot);
     const purge = {

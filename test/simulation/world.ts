@@ -56,6 +56,8 @@ export interface Options {
   readonly spoil?: (world: World) => void;
 }
 
+/** What is waited for this long will not happen. */
+const AWAITED_MS = 5_000;
 /** For so long nothing happens at the end before it is said to be at rest; longer than any poll, retry or backoff. */
 const REST_MS = 15_000;
 const HOUR_MS = 3_600_000;
@@ -90,7 +92,8 @@ export class World {
   private readonly deletions: Deletion[] = [];
   private readonly written = new Map<string, Written>();
   private readonly outsiders = new Set<string>();
-  private readonly dying: ReadonlySet<string>;
+  /** Operations whose appends are not as others are. */
+  private readonly special: readonly Operation[];
   private busy = 0;
   private starts = 0;
 
@@ -112,7 +115,7 @@ export class World {
     const all = [...schedule.setup, ...schedule.clients.flat()];
     this.names = new Names(all);
     this.operations = new Map(all.map((operation) => [operation.id, operation]));
-    this.dying = new Set(all.filter(({ dies }) => dies === true).map(commandIdFor));
+    this.special = all.filter(({ dies, appendAfter }) => dies === true || appendAfter !== undefined);
   }
 
   async run(): Promise<void> {
@@ -187,7 +190,8 @@ export class World {
           write: (location, content) => this.lay(location, content),
           remove: (location) => this.take(location),
         },
-        happened: (ref, event) => this.happened(ref, event),
+        breakDown: (store, ms) => this.calls.breakDown(store, ms),
+        happens: (ref, event) => this.happens(ref, event),
         asked: (asked) => this.asked.push(asked),
         broken: (what) => this.broken.push(what),
       },
@@ -206,8 +210,24 @@ export class World {
     );
   }
 
-  private happened({ registry, uid }: Ref, type: string): boolean {
-    return this.log.stream(streamOf(PREFIX, registry, uid)).some((event) => event.type === type);
+  private happens({ registry, uid }: Ref, type: string): Promise<void> {
+    const happened = (): boolean =>
+      this.log.stream(streamOf(PREFIX, registry, uid)).some((event) => event.type === type);
+    return new Promise((resolve) => {
+      if (happened()) {
+        resolve();
+        return;
+      }
+      const end = (): void => {
+        stopListening();
+        stopWaiting();
+        resolve();
+      };
+      const stopListening = this.log.onAppend(() => {
+        if (happened()) end();
+      });
+      const stopWaiting = this.scheduler.time.after(AWAITED_MS, end);
+    });
   }
 
   private start(index: number, roles: Roles): void {
@@ -228,7 +248,10 @@ export class World {
           wrote: (location, etag, content) => this.wrote(location, etag, content),
           deleted: (location, etag) => this.deletions.push({ location, etag, head: this.log.events.length }),
         },
-        appended: (life, events) => this.appended(life, events),
+        logWatch: {
+          appending: (events) => this.appending(events),
+          appended: (life, events) => this.appended(life, events),
+        },
         failed: (what) => this.broken.push(what),
       },
       this.random.fork(),
@@ -236,13 +259,22 @@ export class World {
     );
   }
 
+  private operationOf(events: readonly NewEvent[]): Operation | undefined {
+    return this.special.find((operation) => {
+      const commandId = commandIdFor(operation);
+      return events.some(({ metadata }) => metadata.includes(commandId));
+    });
+  }
+
+  private async appending(events: readonly NewEvent[]): Promise<void> {
+    const after = this.calls.faulty ? this.operationOf(events)?.appendAfter : undefined;
+    if (after === undefined) return;
+    await this.happens(this.names.ref(after.target), after.event);
+  }
+
   /** Where an operation says so, the process that carried it out dies with its append. */
   private appended(life: Life, events: readonly NewEvent[]): void {
-    const dies = events.some(({ metadata }) => {
-      for (const commandId of this.dying) if (metadata.includes(commandId)) return true;
-      return false;
-    });
-    if (dies && this.calls.faulty) this.crash(life);
+    if (this.calls.faulty && this.operationOf(events)?.dies === true) this.crash(life);
   }
 
   private crash(life: Life): void {
