@@ -12,6 +12,8 @@ export interface Schedule {
   readonly uneven: boolean;
   /** How often a call is long under way, from 0 to 1. */
   readonly stalls: number;
+  /** Positions rise with gaps, as those of a server do. */
+  readonly gaps: boolean;
   readonly processes: readonly Roles[];
   /** By how much each process's wall clock is off, in milliseconds. */
   readonly skews: readonly number[];
@@ -76,6 +78,7 @@ export const scheduleOf = (seed: number): Schedule => {
     seed,
     uneven: random.happens(0.6),
     stalls: random.pick([0, 0, 0.05, 0.15, 0.3]),
+    gaps: random.happens(0.3),
     processes,
     skews: processes.map(() => (random.happens(0.2) ? Math.round((random.next() - 0.5) * 7_200_000) : 0)),
     objects: {

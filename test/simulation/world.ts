@@ -79,7 +79,7 @@ export const run = async (schedule: Schedule, options: Options = {}): Promise<Ou
 
 export class World {
   readonly broken: string[] = [];
-  readonly log = new InMemoryLog();
+  readonly log: InMemoryLog;
   readonly objects: InMemoryObjects;
   readonly scheduler: Scheduler;
   readonly calls: Calls;
@@ -102,6 +102,8 @@ export class World {
     traced: boolean,
   ) {
     this.random = new SimulatedRandom(schedule.seed ^ 0x5eed);
+    const gaps = this.random.fork();
+    this.log = new InMemoryLog(schedule.gaps ? () => gaps.below(300) : null);
     this.scheduler = new Scheduler(this.random.fork(), schedule.uneven, traced);
     this.calls = new Calls(
       this.scheduler,
@@ -164,7 +166,7 @@ export class World {
   }
 
   private wrote(location: string, etag: string, content: Buffer): void {
-    this.written.set(`${location} ${etag}`, { content, head: this.log.events.length });
+    this.written.set(`${location} ${etag}`, { content, head: this.head });
   }
 
   take(location: string): void {
@@ -172,6 +174,10 @@ export class World {
     if (before === null) return;
     this.outsiders.add(`${location} ${before.seen.etag}`);
     this.objects.remove(location);
+  }
+
+  private get head(): number {
+    return Number(this.log.events.at(-1)?.position ?? 0n);
   }
 
   private begin(name: string, operations: readonly Operation[]): void {
@@ -246,7 +252,7 @@ export class World {
         openObjects: (place) => this.objects.open(place),
         watch: {
           wrote: (location, etag, content) => this.wrote(location, etag, content),
-          deleted: (location, etag) => this.deletions.push({ location, etag, head: this.log.events.length }),
+          deleted: (location, etag) => this.deletions.push({ location, etag, head: this.head }),
         },
         logWatch: {
           appending: (events) => this.appending(events),
@@ -255,7 +261,7 @@ export class World {
         failed: (what) => this.broken.push(what),
       },
       this.random.fork(),
-      this.schedule.skews[index] ?? 0,
+      (this.schedule.skews[index] ?? 0) * (this.random.next() * 2 - 1),
     );
   }
 
