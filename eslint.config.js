@@ -157,4 +157,17 @@ export default defineConfig(
     ignores: ['web/**'],
     languageOptions: { globals: { console: 'readonly', fetch: 'readonly', process: 'readonly', URL: 'readonly' } },
   },
+
+  {
+    // Runs in a browser.
+    files: ['web/**'],
+    languageOptions: {
+      globals: Object.fromEntries(
+        [
+          ...['clearTimeout', 'crypto', 'document', 'fetch', 'location', 'sessionStorage', 'setTimeout', 'window'],
+          ...['AbortController', 'Error', 'FormData', 'Intl', 'URL', 'URLSearchParams'],
+        ].map((name) => [name, 'readonly']),
+      ),
+    },
+  },
 );

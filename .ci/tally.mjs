@@ -19,6 +19,7 @@ const MACHINE = {
   mount: () =>
     spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt'], { stdio: 'ignore' }).status === 0,
   'docker-compose': () => spawnSync('docker-compose', ['version'], { stdio: 'ignore' }).status === 0,
+  chromium: () => existsSync('/usr/bin/chromium'),
   haproxy: () => spawnSync('haproxy', ['-v'], { stdio: 'ignore' }).status === 0,
 };
 

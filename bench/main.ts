@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { DataFolders } from './data-folders.js';
+import { emptying } from './emptying.js';
 import { latency } from './latency.js';
 import { machine } from './machine.js';
 import { memory } from './memory.js';
@@ -32,6 +33,7 @@ const WHOLE: readonly Part[] = [
   { name: 'rebuild', title: 'Rebuild', benchmark: rebuild },
   { name: 'start', title: 'Start', benchmark: start },
   { name: 'latency', title: 'Latency with few and with many records', benchmark: latency },
+  { name: 'emptying', title: 'Emptying the trash', benchmark: emptying },
   { name: 'memory', title: 'Memory', benchmark: memory },
   { name: 'eventstore', title: 'Rebuild from EventStoreDB', benchmark: eventstore },
   { name: 'mongodb', title: 'Rebuild into MongoDB', benchmark: mongodb },

@@ -1,4 +1,4 @@
-import { seal } from '../src/commands/execute.js';
+import { seal, timeAfter } from '../src/commands/execute.js';
 import { streamOf } from '../src/events/codec.js';
 import type { FileFields, Metadata, RecordEvent, Seen } from '../src/events/events.js';
 import { base62From, derivedId, sha256, uidOf, uidOfName } from '../src/events/ids.js';
@@ -114,7 +114,7 @@ export class Story {
       this.last === null
         ? null
         : { meta: this.last.meta, stored: { ...this.last.form, stream, revision: this.revision, position: 0n } };
-    const sealed = seal(clock, before, envelope, this.eventsOf(step));
+    const sealed = seal(timeAfter(clock, before), before, envelope, this.eventsOf(step));
     const expected = this.revision;
     this.revision += sealed.length;
     this.told += 1;

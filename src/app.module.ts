@@ -1,5 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
+import { BulkController } from './api/bulk.controller.js';
 import { Commanding } from './api/commanding.js';
 import { FilesController } from './api/files.controller.js';
 import { HealthController } from './api/health.controller.js';
@@ -10,14 +11,23 @@ import { PurgesController } from './api/purges.controller.js';
 import { RecordsController } from './api/records.controller.js';
 import { TrashController } from './api/trash.controller.js';
 import { Uploads } from './api/uploads.js';
+import { LOG_TIME_HANDLERS } from './commands/log-time.handlers.js';
 import { OPERATION_HANDLERS } from './commands/operation.handlers.js';
 import { COMMAND_PORTS, type CommandPorts } from './commands/ports.js';
 import { RECORD_HANDLERS } from './commands/record.handlers.js';
 import { RegisterFileHandler } from './commands/register-file.handlers.js';
+import { RecogniseRepeatHandler } from './commands/repeat.handlers.js';
 import { UploadFileHandler } from './commands/upload.handlers.js';
 import { QUERY_HANDLERS, QUERY_PORTS, type QueryPorts } from './projections/query.handlers.js';
 
-const API_CONTROLLERS = [TrashController, PurgesController, OperationsController, FilesController, RecordsController];
+const API_CONTROLLERS = [
+  BulkController,
+  TrashController,
+  PurgesController,
+  OperationsController,
+  FilesController,
+  RecordsController,
+];
 
 /** The rooms of the service, put together around the ports that it was opened with. Of `@nestjs/cqrs` only the two buses are used. */
 @Module({})
@@ -42,8 +52,10 @@ export class AppModule {
         Uploads,
         ...RECORD_HANDLERS,
         RegisterFileHandler,
+        RecogniseRepeatHandler,
         UploadFileHandler,
         ...OPERATION_HANDLERS,
+        ...LOG_TIME_HANDLERS,
         ...QUERY_HANDLERS,
       ],
     };

@@ -48,6 +48,8 @@ export interface Config extends Stores {
   readonly storages: readonly ConfiguredStorage[];
   /** Those who may call; empty: whoever is on this machine. */
   readonly apiKeys: readonly ApiKey[];
+  /** How many days what is in the trash stays there; null: until somebody purges it. */
+  readonly trashDays: number | null;
   readonly registries: z.infer<typeof fileSchema>['registries'];
   readonly purges: z.infer<typeof fileSchema>['purges'];
 }
@@ -67,8 +69,6 @@ export const readConfig = (env: Environment): Config => {
   const names = storages.map(({ name }) => name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) throw new ConfigError(`storages: the name ${twice} comes twice`);
-  if (env['LETHE_TRASH_DAYS'] !== undefined)
-    throw new ConfigError('LETHE_TRASH_DAYS: retention is not part of this version yet; leave it unset');
   return {
     host: host(env, file.apiKeys.length > 0),
     port: port(env),
@@ -78,6 +78,7 @@ export const readConfig = (env: Environment): Config => {
     storages,
     ...stores(env, storages),
     apiKeys: file.apiKeys,
+    trashDays: trashDays(env),
     registries: file.registries,
     purges: file.purges,
   };
@@ -124,6 +125,15 @@ const prefix = (env: Environment): string => {
   if (/^[A-Za-z][A-Za-z0-9_.]{0,39}$/.test(given)) return given;
   throw new ConfigError(
     `LETHE_STREAM_PREFIX: takes 1 to 40 letters, digits, _ and ., beginning with a letter; got '${given}'`,
+  );
+};
+
+const trashDays = (env: Environment): number | null => {
+  const given = env['LETHE_TRASH_DAYS'];
+  if (given === undefined || given === '') return null;
+  if (/^[1-9]\d{0,4}$/.test(given)) return Number(given);
+  throw new ConfigError(
+    `LETHE_TRASH_DAYS: takes a whole number of days from 1 to 99999, or nothing to keep all; got '${given}'`,
   );
 };
 

@@ -10,6 +10,7 @@ import { lockDataFolder, openEventStore, openObjectStores, openReadModel, usesDa
 import { BODY_LIMIT, EdgeAdapter, installEdge } from './api/edge.js';
 import { installOpenApi } from './api/openapi.js';
 import type { ApiPorts } from './api/ports.js';
+import { installUi } from './api/ui.js';
 import { refusingUnread } from './api/unread.js';
 import { AppModule } from './app.module.js';
 import { Boot, type BootStep } from './boot.js';
@@ -118,6 +119,7 @@ const open = async (config: Config, log: Log, opened: Closers): Promise<Service>
     ids: systemIds,
     random: systemRandom,
     log,
+    trashDays: config.trashDays,
     reach: (position) => progress.reach(position),
   };
   const boot = new Boot({ clock, random: systemRandom, log });
@@ -226,7 +228,10 @@ const createApp = async (
     { logger: false, bodyParser: false, abortOnError: false },
   );
   app.useGlobalFilters(await installEdge(adapter.getInstance(), api));
-  if (config.roles.api) installOpenApi(app, config.registries, config.apiKeys.length > 0);
+  if (config.roles.api) {
+    installOpenApi(app, config.registries, config.apiKeys.length > 0);
+    installUi(adapter.getInstance());
+  }
   await app.init();
   await adapter.getInstance().ready();
   return app;

@@ -2,8 +2,10 @@ import type { CommandPorts } from './commands/ports.js';
 import { allStorages, storedOf } from './projections/neighbours.js';
 import type { Progress } from './projections/progress.js';
 import type { RetryPolicy } from './sagas/next-step.js';
+import { Ticks } from './sagas/due.js';
 import { OperationsSaga } from './sagas/operations.saga.js';
 import { PurgeSaga } from './sagas/purge.saga.js';
+import { RetentionSaga } from './sagas/retention.saga.js';
 import { WithdrawalsSaga } from './sagas/withdrawals.saga.js';
 
 /** How often each storage is told how far the log has come. */
@@ -41,6 +43,7 @@ export const startSagas = (
     patienceMs,
     checkpoint: () => progress.checkpoint,
   });
+  const ticks = new Ticks(journal);
   const operations = new OperationsSaga({
     model,
     clock,
@@ -50,6 +53,23 @@ export const startSagas = (
     onWork,
     patienceMs,
     reach: () => progress.reach(),
+    ticks,
+    retains: ports.trashDays !== null,
+  });
+  const retention = new RetentionSaga({
+    model,
+    clock,
+    log,
+    ticks,
+    tick: send,
+    start: send,
+    onWork,
+    patienceMs,
+    reach: (position) => progress.reach(position),
+    managed: async () => {
+      const managed = storedOf(await allStorages(model)).filter(({ facts }) => facts.managed);
+      return new Set(managed.map(({ uid }) => uid));
+    },
   });
   const withdrawals = new WithdrawalsSaga({
     model,
@@ -74,6 +94,7 @@ export const startSagas = (
     }
   };
   const running = [purges.run(stop.signal), withdrawals.run(stop.signal), operations.run(stop.signal), note()];
+  if (ports.trashDays !== null) running.push(retention.run(stop.signal));
   return async () => {
     stop.abort();
     await Promise.all(running);

@@ -63,7 +63,10 @@ const WRONG: Wrong[] = [
   ['LETHE_ROLES', 'cook', /api, worker or api,worker/],
   ['LETHE_ROLES', 'api', /embedded/],
   ['LETHE_ROLES', 'worker', /embedded/],
-  ['LETHE_TRASH_DAYS', '-1', /./],
+  ['LETHE_TRASH_DAYS', '-1', /whole number of days/],
+  ['LETHE_TRASH_DAYS', '0', /whole number of days/],
+  ['LETHE_TRASH_DAYS', '1.5', /whole number of days/],
+  ['LETHE_TRASH_DAYS', 'a month', /whole number of days/],
   ['LETHE_CONFIG', '/nowhere/lethe.json', /no file/],
   ['LETHE_LOG_LEVEL', 'loud', /trace/],
 ];

@@ -37,6 +37,12 @@ export const deleting: Need = (request) => {
   return trashes ? 'write' : 'purge';
 };
 
+/** Of one command on many records. Those on storages take `admin` beside it, record by record. */
+export const ofMany: Need = ({ body }) => {
+  const purges = typeof body === 'object' && body !== null && 'action' in body && body.action === 'purge';
+  return purges ? 'purge' : 'write';
+};
+
 /** The API's own description. Its routes are not ours, and cannot say what they need. */
 const DESCRIPTION = /^\/(docs|openapi\.json)(\/|$)/;
 

@@ -191,6 +191,31 @@ export const operationAnswer = z.object({
 });
 export type OperationAnswer = z.infer<typeof operationAnswer>;
 
+export const problemAnswer = z.looseObject({
+  type: z.string(),
+  title: z.string(),
+  status: z.number(),
+  detail: z.string(),
+  code: z.string(),
+  correlationId: z.string(),
+  errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+});
+export type ProblemAnswer = z.infer<typeof problemAnswer>;
+
+/** What became of one record of many. Which of the optional members are there follows from the others. */
+export const bulkResultAnswer = z.object({
+  registry: z.string(),
+  uid: z.string(),
+  status: z.number(),
+  outcome: commandAnswer.shape.outcome.optional(),
+  revision: z.number().optional(),
+  dryRun: z.literal(true).optional(),
+  preview: previewAnswer.nullable().optional(),
+  error: problemAnswer.optional(),
+});
+export const bulkAnswer = z.object({ results: z.array(bulkResultAnswer) });
+export type BulkAnswer = z.infer<typeof bulkAnswer>;
+
 export const objectRowAnswer = z.object({ path: z.string(), size: z.number() });
 
 export const registryAnswer = z.object({
@@ -206,17 +231,6 @@ export const listAnswer = <T extends z.ZodType>(item: T) =>
 export const trashAnswer = listAnswer(z.union([fileAnswer, datasetAnswer])).extend({
   totals: z.object({ records: z.number(), bytes: z.number() }),
 });
-
-export const problemAnswer = z.looseObject({
-  type: z.string(),
-  title: z.string(),
-  status: z.number(),
-  detail: z.string(),
-  code: z.string(),
-  correlationId: z.string(),
-  errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
-});
-export type ProblemAnswer = z.infer<typeof problemAnswer>;
 
 export interface List<T> {
   readonly items: readonly T[];

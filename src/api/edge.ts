@@ -8,7 +8,7 @@ import { callerOf, demandNeeds, permit } from './access.js';
 import { readJson } from './json.js';
 import type { ApiPorts } from './ports.js';
 import { asProblem, Problem, PROBLEMS, problemBody } from './problem.js';
-import { header, minPosition } from './request.js';
+import { header, minPosition, pathParameter } from './request.js';
 
 /** JSON bodies; the largest command (a dataset of 5,000 files) fits. */
 export const BODY_LIMIT = 256 * 1024;
@@ -33,9 +33,11 @@ export const installEdge = async (server: FastifyInstance, ports: ApiPorts): Pro
     if (request.headers.host === undefined && request.raw.httpVersion !== '1.0')
       throw new Problem('malformed', 'The request names no Host, as HTTP/1.1 has to.');
     refuseStrangers(request, ports.keys.length > 0);
+    // Before anything of the body: where nothing takes it, what is wrong with it does not matter.
+    if (request.is404 || RESERVED_NAMES.has(pathParameter(request, 'registry'))) throw nothingThere(request, routes);
     request.caller = callerOf(request, ports.keys);
     const waitsFor = request.routeOptions.config.needs === 'nothing' ? null : ports.waitsFor();
-    if (waitsFor !== null && !request.is404)
+    if (waitsFor !== null)
       throw new Problem('store-unavailable', `The service is starting, and ${waitsFor}`, {}, { 'Retry-After': '1' });
     if (request.method === 'DELETE' && hasBody(request))
       throw new Problem('malformed', 'DELETE takes no body: what it needs comes in the query.');
@@ -83,30 +85,22 @@ export const installEdge = async (server: FastifyInstance, ports: ApiPorts): Pro
   server.setErrorHandler((error, request, reply) => {
     send(error, request, reply);
   });
+  // Only what a route finds not to be there, a file of the API's description, still comes here.
   server.setNotFoundHandler((request, reply) => {
-    const path = request.url.split('?', 1)[0] ?? '';
-    const allowed = [...new Set(routes.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method))].sort();
-    if (allowed.length === 0) {
-      send(
-        new Problem('not-found', `There is nothing at ${path}. GET /openapi.json lists every route.`),
-        request,
-        reply,
-      );
-      return;
-    }
-    const allow = allowed.join(', ');
-    send(
-      new Problem(
-        'method-not-allowed',
-        `${request.method} is not for ${path}; it takes ${allow}.`,
-        {},
-        { Allow: allow },
-      ),
-      request,
-      reply,
-    );
+    send(nothingThere(request, routes), request, reply);
   });
   return new ProblemFilter(send);
+};
+
+/** 405 with the methods that the path takes, or 404 where it takes none. */
+const nothingThere = (request: FastifyRequest, routes: readonly Route[]): Problem => {
+  const path = request.url.split('?', 1)[0] ?? '';
+  const allowed = [...new Set(routes.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method))].sort();
+  if (allowed.length === 0)
+    return new Problem('not-found', `There is nothing at ${path}. GET /openapi.json lists every route.`);
+  const allow = allowed.join(', ');
+  const what = `${request.method} is not for ${path}; it takes ${allow}.`;
+  return new Problem('method-not-allowed', what, {}, { Allow: allow });
 };
 
 /** What a controller throws ends in the same place as what the HTTP server itself refuses. */

@@ -1,3 +1,4 @@
+import { DURATION_PATTERN } from './duration.js';
 import type { Schema } from './openapi.schemas.js';
 import { WORDS } from './openapi.words.js';
 import { DEFAULT_LIMIT, fieldsOf, MAX_LIMIT, OPERATORS, type Field } from './query-language.js';
@@ -93,12 +94,14 @@ const PARAMETERS = {
   dryRun: query('dryRun', 'true: nothing is written; the answer is what it would come to.', BOOLEAN),
   olderThan: query('olderThan', 'Only what was trashed longer ago: an ISO 8601 duration of weeks, days or less.', {
     type: 'string',
+    pattern: DURATION_PATTERN,
     examples: ['P30D'],
   }),
   trashRegistry: query('registry', 'Only the records of this one.', { type: 'string', enum: ['files', 'datasets'] }),
   purgeState: {
     ...query('state', 'One or several, with commas.', {
       type: 'array',
+      minItems: 1,
       items: { type: 'string', enum: ['pending', 'failed', 'parked', 'done', 'cancelled'] },
     }),
     style: 'form',
@@ -144,6 +147,7 @@ const sort = (kind: Kind): Parameter => {
     ...query('sort', 'Fields, each with a `-` before it to turn its order. `uid` is always the last.', {
       type: 'array',
       items: { type: 'string', enum: names.flatMap((name) => [name, `-${name}`]) },
+      uniqueItems: true,
       default: ['-createdAt'],
     }),
     style: 'form',
@@ -166,7 +170,7 @@ const filter = (name: string, field: Field, operator: string | null): Parameter 
   const one = valueSchema(field);
   const full = operator === null ? name : `${name}[${operator}]`;
   if (operator === 'in') {
-    const many: Schema = { type: 'array', items: one, maxItems: 1_000 };
+    const many: Schema = { type: 'array', items: one, minItems: 1, maxItems: 1_000 };
     return { ...query(full, says(name, field, operator), many), style: 'form', explode: false };
   }
   return query(full, says(name, field, operator), operator === 'null' ? BOOLEAN : one);
@@ -175,7 +179,7 @@ const filter = (name: string, field: Field, operator: string | null): Parameter 
 const valueSchema = ({ kind }: Field): Schema => {
   switch (kind) {
     case 'number':
-      return { type: 'integer' };
+      return { type: 'integer', minimum: -999_999_999_999_999, maximum: 999_999_999_999_999 };
     case 'boolean':
       return BOOLEAN;
     case 'instant':

@@ -135,6 +135,29 @@ const TRASH: readonly Route[] = [
   },
 ];
 
+const BULK: readonly Route[] = [
+  {
+    method: 'post',
+    path: '/v1/bulk',
+    id: 'changeMany',
+    tag: 'Every record',
+    summary: 'Trash, restore or purge many records',
+    description:
+      'Up to 1,000, in the order in which they come. Each is carried out or refused by itself: the answer is 200 and has one result a record, in the same order.',
+    needs: ['write', 'purge', 'admin'],
+    parameters: ['idempotencyKey', 'actor', 'reason'],
+    body: {
+      required: true,
+      content: { [JSON_ONLY]: 'Bulk' },
+      example: { action: 'trash', records: [{ registry: 'files', uid: 'heBmDcUZSbbsRR6dMz2r' }], reason: 'superseded' },
+    },
+    answers: {
+      200: { description: 'What became of each.', schema: 'BulkResults', headers: ['X-Position'] },
+    },
+    problems: ['idempotency-mismatch', ...BODY],
+  },
+];
+
 const PURGES: readonly Route[] = [
   {
     method: 'get',
@@ -174,7 +197,7 @@ const PURGES: readonly Route[] = [
       },
       202: { description: '`purging`: under way, at Location.', schema: 'Deletion', headers: ACCEPTED },
     },
-    problems: ['not-found', 'referenced', ...WRITE, ...BODY],
+    problems: ['not-found', 'revision-changed', 'referenced', ...WRITE, ...BODY],
   },
 ];
 
@@ -255,6 +278,7 @@ export const routes = (withSchema: readonly string[]): Route[] => [
   ...withSchema.flatMap((name) => plainRoutes(`/v1/${name}`, `_${name}`, `_${name}`, name)),
   ...EVERY_RECORD,
   ...TRASH,
+  ...BULK,
   ...PURGES,
   ...OPERATIONS,
   ...SERVICE,

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { jsonSchema, refSchema, uidSchema } from '../events/vocabulary.js';
 import {
+  bulkAnswer,
+  bulkResultAnswer,
   commandAnswer,
   datasetAnswer,
   fileAnswer,
@@ -21,6 +23,7 @@ import {
 import { WORDS } from './openapi.words.js';
 import { PROBLEMS } from './problem.js';
 import {
+  bulkSchema,
   holdSchema,
   nothingSchema,
   patchDatasetSchema,
@@ -52,6 +55,7 @@ const REQUESTS = {
   PatchDataset: patchDatasetSchema,
   PatchStorage: patchStorageSchema,
   PatchPlain: patchPlainSchema,
+  Bulk: bulkSchema,
   Hold: holdSchema,
   Retry: retrySchema,
   Nothing: nothingSchema,
@@ -70,6 +74,8 @@ const problem = problemAnswer.extend({
 });
 
 const written = commandAnswer.pick({ outcome: true, record: true, warnings: true });
+
+const bulkResult = bulkResultAnswer.extend({ error: problem.optional() });
 
 const ANSWERS = {
   Registry: registryAnswer,
@@ -96,6 +102,8 @@ const ANSWERS = {
   PurgePreview: previewAnswer,
   Receipt: receiptAnswer,
   Tombstone: tombstoneAnswer,
+  BulkResult: bulkResult,
+  BulkResults: bulkAnswer.extend({ results: z.array(bulkResult) }),
   Operation: operationAnswer,
   OperationList: listAnswer(operationAnswer),
   Warning: warningAnswer,

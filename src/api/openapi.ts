@@ -63,7 +63,7 @@ const openApiDocument = (registries: Configured, hasKeys = false): OpenAPIObject
     components: {
       ...(hasKeys && { securitySchemes: SECURITY_SCHEMES }),
       schemas: schemas(withSchema),
-      parameters: { ...parameters(), ...pathParameters([...BUILT_IN_PLAIN, ...Object.keys(registries)]) },
+      parameters: { ...parameters(), ...pathParameters(Object.keys(registries), Object.keys(withSchema)) },
       headers: HEADERS,
       responses: Object.fromEntries(all.flatMap(problemsOf).map((codes) => [problemName(codes), problem(codes)])),
     },
@@ -132,7 +132,8 @@ const parametersOf = ({ path, parameters = [], list }: Route): string[] => {
   return [...inPath, ...parameters, ...paging, ...(trashable ? ['visibility'] : []), ...filters, ...EVERYWHERE];
 };
 
-const pathParameters = (plain: readonly string[]): Record<string, Parameter> => {
+/** @param withSchema of those that are configured: like the storages they have routes of their own */
+const pathParameters = (configured: readonly string[], withSchema: readonly string[]): Record<string, Parameter> => {
   const inPath = (name: string, description: string, schema: Schema): Parameter => ({
     name,
     in: 'path',
@@ -140,9 +141,11 @@ const pathParameters = (plain: readonly string[]): Record<string, Parameter> => 
     description,
     schema,
   });
-  const registries = [...TRASHABLE, ...plain];
+  const registries = [...TRASHABLE, ...BUILT_IN_PLAIN, ...configured];
+  const apart = [...TRASHABLE, 'storages', ...withSchema];
+  const plain = registries.filter((name) => !apart.includes(name));
   return {
-    'path.plain': inPath('registry', 'A plain registry.', { type: 'string', enum: [...plain] }),
+    'path.plain': inPath('registry', 'A plain registry.', { type: 'string', enum: plain }),
     'path.registry': inPath('registry', 'A registry.', { type: 'string', enum: registries }),
     'path.uid': inPath('uid', "The record's uid.", schemaRef('Uid')),
     'path.id': inPath('id', "The operation's id.", schemaRef('Uid')),
@@ -186,6 +189,8 @@ const ALWAYS: readonly ProblemCode[] = [
   'malformed',
   'forbidden',
   'invalid',
+  // An address and headers above what the server reads, whatever is asked for.
+  'too-large',
   'internal',
   'projection-behind',
   'store-unavailable',

@@ -144,7 +144,7 @@ export const PROBLEM_WORDS: Readonly<Record<ProblemCode, string>> = {
   trashed: 'the record is in the trash: restore it first',
   conflict: 'it does not go together with what is there, or with what others did meanwhile: read again, decide anew',
   'revision-changed': 'the record is no longer at the revision of If-Match: read again, decide anew',
-  'too-large': 'the body is larger than this route takes',
+  'too-large': 'the body is larger than this route takes, or the address and the headers are',
   'unsupported-media': 'the body is of another media type than this route takes',
   range: 'the content has no such bytes: `Content-Range` says how many it has',
   'not-trashable': 'the registry has no trash: leave out `permanent=false`',

@@ -105,8 +105,10 @@ export const envelopeOf = (
   const actor = actorOf(request);
   const key = header(request, 'idempotency-key');
   const path = request.url.split('?', 1)[0] ?? request.url;
-  const said = reason ?? query.get('reason') ?? null;
-  if (said !== null && !reasonSchema.safeParse(said).success)
+  const asked = query.get('reason') ?? null;
+  const said = reason ?? asked;
+  // Both: a wrong one is not passed over because the body's goes before it.
+  if (![said, asked].every((one) => one === null || reasonSchema.safeParse(one).success))
     throw new Invalid([{ path: '?reason', message: 'must have 1 to 1,000 characters' }]);
   return {
     repeatable: key !== null,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { SUFFIX } from '../commands/suffix.js';
-import { jsonSchema, uidSchema } from '../events/vocabulary.js';
+import { jsonSchema, refKey, uidSchema } from '../events/vocabulary.js';
 
 /*
  * What requests may say. The same schemas validate and are printed into /openapi.json.
@@ -103,5 +103,32 @@ export const patchStorageSchema = z.strictObject({ description: text(10_000).nul
 
 export const holdSchema = z.strictObject({ reason: text(1_000).nullable().default(null) });
 export const retrySchema = z.strictObject({ storage: z.literal('keep').nullable().default(null) });
+
+/** `POST /bulk`. */
+export const bulkSchema = z
+  .strictObject({
+    action: z.enum(['trash', 'restore', 'purge']),
+    records: z
+      .array(z.strictObject({ registry: z.string(), uid: z.string() }))
+      .min(1)
+      .max(1_000),
+    reason: text(1_000).nullable().default(null),
+    storage: z.enum(['keep', 'delete']).nullable().default(null),
+    dryRun: z.boolean().default(false),
+  })
+  .refine(({ action, storage }) => action === 'purge' || storage === null, {
+    path: ['storage'],
+    message: 'has a meaning for a purge alone',
+  })
+  .superRefine(({ records }, context) => {
+    const seen = new Set<string>();
+    for (const [index, ref] of records.entries()) {
+      if (seen.has(refKey(ref)))
+        context.addIssue({ code: 'custom', path: ['records', index], message: 'names a record twice' });
+      seen.add(refKey(ref));
+    }
+  });
+export type Bulk = z.infer<typeof bulkSchema>;
+
 /** A command that takes nothing: no body, or an empty object. */
 export const nothingSchema = z.strictObject({});

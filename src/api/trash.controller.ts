@@ -1,7 +1,7 @@
 import { Controller, Delete, Get, Inject, Req, Res } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { EmptyTrash, type Started } from '../commands/operation.handlers.js';
+import { StartOperation, type Started } from '../commands/operation.handlers.js';
 import { Invalid } from '../commands/refusals.js';
 import { isTrashable, TRASHABLE, type Json } from '../events/vocabulary.js';
 import { GetOperation, TrashTotals } from '../projections/queries.js';
@@ -84,7 +84,9 @@ export class TrashController {
       id,
       position: appended,
       replayed,
-    } = await this.commands.execute<EmptyTrash, Started>(new EmptyTrash(envelope, criteria, totals, position));
+    } = await this.commands.execute<StartOperation, Started>(
+      new StartOperation(envelope, 'empty-trash', criteria, totals, position),
+    );
     const seen = await this.queries.execute<GetOperation, SeenOperation | null>(new GetOperation(id, appended));
     if (seen === null) throw new Problem('internal', 'The operation is not in the read model.');
     if (replayed) reply.header('Idempotent-Replayed', 'true');

@@ -51,6 +51,7 @@ export class RestoreRecord {
   constructor(
     readonly ref: Ref,
     readonly envelope: Envelope,
+    readonly dryRun = false,
   ) {}
 }
 
@@ -78,6 +79,11 @@ export class PurgeRecord {
     /** A step of an operation: only if the record is still in the trash by the trashing at this revision. */
     readonly step: { readonly operation: string; readonly trashing: number } | null = null,
   ) {}
+}
+
+/** Asks whether a call that is carried out as many commands came before with another content. */
+export class RecogniseRepeat {
+  constructor(readonly steps: readonly { readonly ref: Ref; readonly envelope: Envelope }[]) {}
 }
 
 export class RetryPurge {

@@ -1,5 +1,6 @@
 import type { FileFields } from '../events/events.js';
-import { VISIBLE, TRASHED } from '../events/vocabulary.js';
+import type { RecordState } from '../events/record.js';
+import { VISIBLE, TRASHED, type Visibility } from '../events/vocabulary.js';
 import type { ObjectStore } from '../storage/object-store/port.js';
 import type { CatalogueRow, ReadModel } from '../storage/read-model/port.js';
 import { listing, type Content } from './content.js';
@@ -55,12 +56,20 @@ export const sameContent = async (
 const relativePaths = async (store: ObjectStore, folder: string): Promise<string> =>
   JSON.stringify((await listing(store, folder)).map(({ path }) => path.slice(folder.length)));
 
-/** The caller's metadata that an existing record does not carry: it is left as it is. */
-export const notTaken = (existing: FileFields, wanted: Partial<FileFields>): string[] =>
-  (
+/** What a caller says of a file that a record may carry otherwise. */
+export type Wanted = Pick<
+  FileFields,
+  'key' | 'keyIsVirtual' | 'suffix' | 'accessor' | 'description' | 'version' | 'initialVersion' | 'run' | 'transform'
+> & { readonly labels: readonly string[]; readonly visibility: Visibility };
+
+/** The names of the caller's metadata that an existing record does not carry: it is left as it is. What was not said is not missed. */
+export const notTaken = ({ fields, visibility }: RecordState, wanted: Wanted): string[] => {
+  if (fields.kind !== 'file') return [];
+  const has: Wanted = { ...fields, visibility };
+  const left = (
     [
       'key',
-      'keyIsVirtual',
+      'suffix',
       'accessor',
       'description',
       'version',
@@ -68,10 +77,12 @@ export const notTaken = (existing: FileFields, wanted: Partial<FileFields>): str
       'labels',
       'run',
       'transform',
+      'visibility',
     ] as const
-  ).filter(
-    (name) => JSON.stringify(wanted[name] ?? null) !== JSON.stringify(existing[name]) && !isDefault(name, wanted[name]),
-  );
+  ).filter((name) => isSaid(wanted[name]) && JSON.stringify(wanted[name]) !== JSON.stringify(has[name]));
+  // A virtual key is the default: only who asked for a semantic one misses it.
+  return !wanted.keyIsVirtual && has.keyIsVirtual ? ['keyIsVirtual', ...left] : left;
+};
 
-const isDefault = (name: keyof FileFields, value: unknown): boolean =>
-  value === null || value === undefined || name === 'keyIsVirtual' || (Array.isArray(value) && value.length === 0);
+const isSaid = (value: Wanted[keyof Wanted]): boolean =>
+  value !== null && !(typeof value === 'object' && value.length === 0);

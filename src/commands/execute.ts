@@ -34,6 +34,9 @@ export interface Stream {
   readonly record: RecordState | null;
 }
 
+/** What a command makes of a record, whose events will bear the time `at`. It may throw a Refusal. */
+type Decide<R> = (record: R, at: string) => RecordEvent[] | Promise<RecordEvent[]>;
+
 export interface Executed {
   readonly before: RecordState | null;
   readonly record: RecordState;
@@ -60,17 +63,17 @@ export const readRecord = async (journal: Journal, ref: Ref): Promise<Stream> =>
  * The one way to write: read the stream, recognise a repeat, decide, append at the revision that was read. A lost race is decided
  * anew; an unknown outcome is repeated with the same ids, which cannot double it.
  *
- * @param decide gets the record (null where the stream has none) and answers events; it may throw a Refusal
- * @throws NotFound where there is no record and `decide` was not made for that; RevisionChanged,  */
+ * @throws NotFound where there is no record; Conflict after five lost races; what `decide` throws
+ */
 export const execute = async (
   journal: Journal,
   ref: Ref,
   envelope: Envelope,
-  decide: (record: RecordState) => RecordEvent[] | Promise<RecordEvent[]>,
+  decide: Decide<RecordState>,
 ): Promise<Executed> =>
-  attempt(journal, ref, envelope, (record) => {
+  attempt(journal, ref, envelope, (record, at) => {
     if (record === null) throw missing(ref);
-    return decide(record);
+    return decide(record, at);
   });
 
 const missing = ({ registry, uid }: Ref): NotFound => new NotFound(`There is no record ${registry}/${uid}.`);
@@ -80,15 +83,16 @@ export const consider = async (
   journal: Journal,
   ref: Ref,
   envelope: Envelope,
-  decide: (record: RecordState) => RecordEvent[] | Promise<RecordEvent[]>,
+  decide: Decide<RecordState>,
 ): Promise<Executed> => {
   const stream = await readRecord(journal, ref);
   const { record } = stream;
   if (record === null) throw missing(ref);
   const repeat = findRepeat(stream, envelope);
   if (repeat !== null) return repeat;
-  const events = await decide(record);
-  const sealed = seal(journal.clock, lastOf(stream), envelope, events);
+  const at = timeAfter(journal.clock, lastOf(stream));
+  const events = await decide(record, at);
+  const sealed = seal(at, lastOf(stream), envelope, events);
   const would = sealed.map(({ event, meta, form }) => ({
     event,
     meta,
@@ -105,27 +109,28 @@ export const executeNew = async (
   journal: Journal,
   ref: Ref,
   envelope: Envelope,
-  decide: (record: RecordState | null) => RecordEvent[] | Promise<RecordEvent[]>,
+  decide: Decide<RecordState | null>,
 ): Promise<Executed> => attempt(journal, ref, envelope, decide);
 
 const attempt = async (
   journal: Journal,
   ref: Ref,
   envelope: Envelope,
-  decide: (record: RecordState | null) => RecordEvent[] | Promise<RecordEvent[]>,
+  decide: Decide<RecordState | null>,
 ): Promise<Executed> => {
   for (let tries = 0; tries < ATTEMPTS; tries += 1) {
     const stream = await readRecord(journal, ref);
     const repeat = findRepeat(stream, envelope);
     if (repeat !== null) return repeat;
     const before = stream.record;
-    const events = await decide(before);
+    const at = timeAfter(journal.clock, lastOf(stream));
+    const events = await decide(before, at);
     if (events.length === 0) {
       if (before === null) throw new Error(`a command on ${ref.registry}/${ref.uid} decided nothing of no record`);
       return { before, record: before, events: [], replayed: false };
     }
     try {
-      const { written, ...done } = await append(journal, ref, stream, envelope, events);
+      const { written, ...done } = await append(journal, ref, stream, envelope, at, events);
       if (envelope.repeatable) return await asStored(journal, ref, envelope, written);
       return { before, ...done, replayed: false };
     } catch (error) {
@@ -184,10 +189,11 @@ const append = async (
   ref: Ref,
   stream: Stream,
   envelope: Envelope,
+  at: string,
   events: readonly RecordEvent[],
 ): Promise<{ record: RecordState; events: Recorded<RecordEvent>[]; written: NewEvent[] }> => {
   const revision = stream.stored.length - 1;
-  const sealed = seal(journal.clock, lastOf(stream), envelope, events);
+  const sealed = seal(at, lastOf(stream), envelope, events);
   const written = sealed.map(({ form }) => form);
   const { position } = await appendSurely(journal, streamOf(journal.prefix, ref.registry, ref.uid), revision, written);
   journal.appended(position);
@@ -222,15 +228,19 @@ interface Sealed<E extends LetheEvent> {
   readonly meta: Metadata;
 }
 
+/** The time of a stream's next event: never before that of its last, however the clock was set since. */
+export const timeAfter = (clock: Clock, last: Last | null): string => {
+  const now = clock.now().toISOString();
+  return last !== null && now < last.meta.at ? last.meta.at : now;
+};
+
 /** Events as they go into the log: with their ids, their time, and the digest of the one before. */
 export const seal = <E extends LetheEvent>(
-  clock: Clock,
+  at: string,
   last: Last | null,
   { commandId, hash, actor, reason, correlationId }: Envelope,
   events: readonly E[],
 ): Sealed<E>[] => {
-  const now = clock.now().toISOString();
-  const at = last !== null && now < last.meta.at ? last.meta.at : now;
   let previous = last === null ? null : digestOf(last.stored, last.meta);
   return events.map((event, index) => {
     const meta: Metadata = {

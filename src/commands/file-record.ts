@@ -71,10 +71,7 @@ export const findExisting = async (
 };
 
 export const existing = ({ record }: CatalogueRow, metadata: FileMetadata, warnings: readonly Warning[]): Result => {
-  const left =
-    record.fields.kind === 'file'
-      ? notTaken(record.fields, { ...metadata, labels: [...metadata.labels], storage: record.fields.storage })
-      : [];
+  const left = notTaken(record, metadata);
   const all: Warning[] = [...warnings];
   if (left.length > 0)
     all.push({ code: 'metadata-ignored', message: `the record exists and keeps its own ${left.join(', ')}` });

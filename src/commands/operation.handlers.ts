@@ -5,15 +5,16 @@ import type { OperationEvent, Recorded } from '../events/events.js';
 import { eventIdOf, uidOf } from '../events/ids.js';
 import type { Json } from '../events/vocabulary.js';
 import type { Envelope } from './commands.js';
-import { appendSurely, seal, type Journal } from './execute.js';
+import { appendSurely, seal, timeAfter, type Journal } from './execute.js';
 import type { NewEvent } from '../storage/event-store/port.js';
 import { COMMAND_PORTS, type CommandPorts } from './ports.js';
 import { IdempotencyMismatch } from './refusals.js';
 
-/** Starts long work on everything that is in the trash now and meets the criteria. */
-export class EmptyTrash {
+/** Starts long work on everything that is in the trash at a position and meets the criteria. */
+export class StartOperation {
   constructor(
     readonly envelope: Envelope,
+    readonly kind: 'empty-trash' | 'retention',
     readonly criteria: Readonly<Record<string, Json>>,
     readonly total: { readonly records: number; readonly bytes: number },
     readonly position: string,
@@ -36,11 +37,11 @@ export interface Started {
   readonly replayed: boolean;
 }
 
-@CommandHandler(EmptyTrash)
-class EmptyTrashHandler implements ICommandHandler<EmptyTrash, Started> {
-  constructor(@Inject(COMMAND_PORTS) private readonly ports: CommandPorts) {}
+@CommandHandler(StartOperation)
+export class StartOperationHandler implements ICommandHandler<StartOperation, Started> {
+  constructor(@Inject(COMMAND_PORTS) private readonly ports: Pick<CommandPorts, 'journal'>) {}
 
-  async execute({ envelope, criteria, total, position }: EmptyTrash): Promise<Started> {
+  async execute({ envelope, kind, criteria, total, position }: StartOperation): Promise<Started> {
     const { journal } = this.ports;
     const id = uidOf(envelope.commandId);
     const [first] = await readOperation(journal, id);
@@ -48,8 +49,8 @@ class EmptyTrashHandler implements ICommandHandler<EmptyTrash, Started> {
       if (first.id !== eventIdOf(envelope.commandId, envelope.hash, 0)) throw new IdempotencyMismatch();
       return { id, position: BigInt(first.position), replayed: true };
     }
-    const event: OperationEvent = { type: 'OperationStarted', kind: 'empty-trash', criteria, position, total };
-    const sealed = seal(journal.clock, null, envelope, [event]);
+    const event: OperationEvent = { type: 'OperationStarted', kind, criteria, position, total };
+    const sealed = seal(timeAfter(journal.clock, null), null, envelope, [event]);
     const appended = await appendSurely(
       journal,
       streamOf(journal.prefix, 'operations', id),
@@ -69,8 +70,8 @@ class EmptyTrashHandler implements ICommandHandler<EmptyTrash, Started> {
 }
 
 @CommandHandler(CompleteOperation)
-class CompleteOperationHandler implements ICommandHandler<CompleteOperation, void> {
-  constructor(@Inject(COMMAND_PORTS) private readonly ports: CommandPorts) {}
+export class CompleteOperationHandler implements ICommandHandler<CompleteOperation, void> {
+  constructor(@Inject(COMMAND_PORTS) private readonly ports: Pick<CommandPorts, 'journal'>) {}
 
   async execute({ id, envelope, purged, skippedCount, skipped }: CompleteOperation): Promise<void> {
     const { journal } = this.ports;
@@ -79,7 +80,8 @@ class CompleteOperationHandler implements ICommandHandler<CompleteOperation, voi
     const [started] = await readOperation(journal, id);
     if (stored === undefined || started === undefined || second !== undefined) return;
     const event: OperationEvent = { type: 'OperationCompleted', purged, skippedCount, skipped: [...skipped] };
-    const sealed = seal(journal.clock, { stored, meta: started.meta }, envelope, [event]);
+    const last = { stored, meta: started.meta };
+    const sealed = seal(timeAfter(journal.clock, last), last, envelope, [event]);
     const { position } = await appendSurely(
       journal,
       stream,
@@ -95,4 +97,4 @@ const readOperation = async (journal: Journal, id: string): Promise<Recorded[]> 
   return stored.map((event) => decode(journal.prefix, event)).filter((recorded) => recorded !== null);
 };
 
-export const OPERATION_HANDLERS = [EmptyTrashHandler, CompleteOperationHandler];
+export const OPERATION_HANDLERS = [StartOperationHandler, CompleteOperationHandler];

@@ -16,6 +16,8 @@ export interface CommandPorts {
   readonly ids: Ids;
   readonly random: Random;
   readonly log: Log;
+  /** How many days of the log's time something stays in the trash before retention purges it; null: as long as it takes. */
+  readonly trashDays: number | null;
   /** Resolves once the read model holds a position and all that this process appended. */
   readonly reach: (position?: bigint) => Promise<void>;
 }

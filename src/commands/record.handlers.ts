@@ -21,6 +21,7 @@ import {
 import { decideHold, decideRegister, decideRelease, decideRestore, decideTrash, decideUpdate } from './decide.js';
 import { decidePurge, decidePurgeStep, decideRetry, refusePurge, type PurgeFacts } from './decide-purge.js';
 import { consider, execute, executeNew, readRecord, type Executed } from './execute.js';
+import { purgeAfter } from './log-time.js';
 import { COMMAND_PORTS, type CommandPorts } from './ports.js';
 import { checkReferences } from './references.js';
 import { ConfirmationRequired, Forbidden, Invalid, Referenced } from './refusals.js';
@@ -126,7 +127,8 @@ export class TrashRecordHandler implements ICommandHandler<TrashRecord, Result> 
   async execute(command: TrashRecord): Promise<Result> {
     const { journal } = this.ports;
     const { ref, envelope, storage, permanent, dryRun } = command;
-    const decide = (record: RecordState) => decideTrash(record, command, { purgeAfter: null });
+    const decide = (record: RecordState, at: string) =>
+      decideTrash(record, command, { purgeAfter: purgeAfter(at, this.ports.trashDays) });
     const done = dryRun
       ? await consider(journal, ref, envelope, decide)
       : await execute(journal, ref, envelope, decide);
@@ -150,9 +152,9 @@ class RestoreRecordHandler implements ICommandHandler<RestoreRecord, Result> {
   constructor(@Inject(COMMAND_PORTS) private readonly ports: CommandPorts) {}
 
   async execute(command: RestoreRecord): Promise<Result> {
-    const done = await execute(this.ports.journal, command.ref, command.envelope, (record) =>
-      decideRestore(record, command),
-    );
+    const { ref, envelope, dryRun } = command;
+    const carryOut = dryRun ? consider : execute;
+    const done = await carryOut(this.ports.journal, ref, envelope, (record) => decideRestore(record, command));
     return result(done.events.length === 0 ? 'unchanged' : 'restored', done);
   }
 }

@@ -16,12 +16,13 @@ interface Pointer {
  */
 export const checkReferences = async (journal: Journal, registry: string, fields: Partial<Fields>): Promise<void> => {
   const faults: Fault[] = [];
+  const going: Ref[] = [];
   for (const { path, target, what } of pointers(registry, fields)) {
     const { record } = await readRecord(journal, target);
     if (record === null) {
       faults.push({ path, message: `no ${what} has the uid '${target.uid}'` });
     } else if (isPurging(record)) {
-      throw new Conflict(`${target.registry}/${target.uid} was purged, or is about to be: nothing can point to it.`);
+      going.push(target);
     } else if (path === '/initialVersion' && record.fields.kind !== 'plain' && record.fields.initialVersion !== null) {
       faults.push({
         path,
@@ -29,7 +30,11 @@ export const checkReferences = async (journal: Journal, registry: string, fields
       });
     }
   }
+  // What is wrong whatever the others do comes first, as everywhere.
   if (faults.length > 0) throw new Invalid(faults);
+  const [first] = going;
+  if (first !== undefined)
+    throw new Conflict(`${first.registry}/${first.uid} was purged, or is about to be: nothing can point to it.`);
 };
 
 const pointers = (registry: string, fields: Partial<Fields>): Pointer[] => {

@@ -6,7 +6,7 @@ import { RegisterRecord } from './commands.js';
 import { look, type Found } from './content.js';
 import { decideRegister } from './decide.js';
 import { executeNew, findRepeat, readRecord } from './execute.js';
-import { RegisterFile } from './file.commands.js';
+import { RegisterFile, type FileMetadata } from './file.commands.js';
 import { existing, fieldsOf, findExisting, refuseWhereDeleting, storageNamed } from './file-record.js';
 import { COMMAND_PORTS, type CommandPorts } from './ports.js';
 import { checkReferences } from './references.js';
@@ -44,9 +44,10 @@ export class RegisterFileHandler implements ICommandHandler<RegisterFile, Result
       ref.uid,
       warnings,
     );
-    if (row !== null) return existing(row, metadata, warnings);
+    const semantic: FileMetadata = { ...metadata, key: path, keyIsVirtual: false };
+    if (row !== null) return existing(row, semantic, warnings);
     const suffix = metadata.suffix ?? suffixOf(path);
-    const fields = fieldsOf({ ...metadata, key: path, keyIsVirtual: false }, storage, {
+    const fields = fieldsOf(semantic, storage, {
       path,
       suffix,
       ...found,

@@ -2,18 +2,12 @@ import { PurgeRecord, type Envelope } from '../commands/commands.js';
 import { CompleteOperation } from '../commands/operation.handlers.js';
 import { Refusal } from '../commands/refusals.js';
 import { derivedId, sha256 } from '../events/ids.js';
-import { TRASHED } from '../events/vocabulary.js';
 import { RevisionConflict } from '../storage/errors.js';
 import type { CatalogueRow, Condition, OperationRow, ReadModel } from '../storage/read-model/port.js';
+import { dueIn, mayBeDue, stretchSchema, type Ticks } from './due.js';
+import { inTrash, TIERS } from './in-trash.js';
 import { Rounds, type RoundsPorts } from './rounds.js';
 
-/** From what points to what is pointed at. */
-const TIERS: readonly { readonly registry: string; readonly later: boolean }[] = [
-  { registry: 'datasets', later: true },
-  { registry: 'datasets', later: false },
-  { registry: 'files', later: true },
-  { registry: 'files', later: false },
-];
 /** Records whose purge is requested at once. */
 const PAGE = 32;
 const IDLE_MS = 2_000;
@@ -26,6 +20,9 @@ export interface OperationsSagaPorts extends RoundsPorts {
   readonly complete: (command: CompleteOperation) => Promise<void>;
   /** Resolves once the read model holds all that this process appended. */
   readonly reach: () => Promise<void>;
+  readonly ticks: Ticks;
+  /** Whether what was in the trash for its days is purged: what was started while it was so ends where it is not any more. */
+  readonly retains: boolean;
 }
 
 interface Skipped {
@@ -39,6 +36,9 @@ interface Skipped {
  * trash, so that a restart goes on and repeats nothing.
  */
 export class OperationsSaga {
+  /** What was refused, of operations whose every purge was requested by this process: only their ends are waited for. */
+  private readonly refused = new Map<string, Skipped[]>();
+
   constructor(private readonly ports: OperationsSagaPorts) {}
 
   async run(signal: AbortSignal): Promise<void> {
@@ -61,69 +61,69 @@ export class OperationsSaga {
   }
 
   private async carryOut(operation: OperationRow, signal: AbortSignal): Promise<void> {
-    const skipped: Skipped[] = [];
-    let skippedCount = 0;
+    const refused = this.refused.get(operation.id) ?? (await this.request(operation, signal));
+    if (refused === null || signal.aborted) return;
+    this.refused.set(operation.id, refused);
+    await this.ports.reach();
+    const under = await this.ports.model.total('purges', [
+      of(operation),
+      { path: 'state', op: 'in', value: ['pending', 'failed'] },
+    ]);
+    if (under.rows > 0) return;
+    await this.complete(operation, refused);
+    this.refused.delete(operation.id);
+  }
+
+  /** Requests the purges. @returns what was refused; null where the process ends before the last */
+  private async request(operation: OperationRow, signal: AbortSignal): Promise<Skipped[] | null> {
+    const refused: Skipped[] = [];
+    if (operation.kind === 'retention' && !this.ports.retains) return refused;
+    const isMeant = await this.meaning(operation);
+    const criteria = { position: Number(operation.position), where: criteriaOf(operation), size: PAGE };
     for (const tier of TIERS) {
       if (operation.criteria['registry'] !== undefined && operation.criteria['registry'] !== tier.registry) continue;
       // What a tier points to is free only once the projection has seen the tier's purges.
       await this.ports.reach();
-      for await (const rows of this.trashed(operation, tier, signal)) {
-        const codes = await Promise.all(rows.map((row) => this.purge(operation, row)));
-        codes.forEach((code, index) => {
-          const row = rows[index];
-          if (code === null || row === undefined) return;
-          skippedCount += 1;
-          if (skipped.length < NAMED) skipped.push({ registry: row.registry, uid: row.uid, code });
-        });
+      for await (const rows of inTrash(this.ports.model, tier, criteria, signal)) {
+        const skipped = await Promise.all(rows.filter(isMeant).map((row) => this.purge(operation, row)));
+        refused.push(...skipped.filter((each) => each !== null));
       }
     }
-    if (signal.aborted) return;
-    await this.ports.reach();
-    const ofThis: Condition = { path: 'purge.operation', op: 'eq', value: operation.id };
-    const under = await this.ports.model.total('purges', [
-      ofThis,
-      { path: 'state', op: 'in', value: ['pending', 'failed'] },
-    ]);
-    if (under.rows > 0) return;
-    const done = await this.ports.model.total('purges', [ofThis, { path: 'state', op: 'eq', value: 'done' }]);
-    const envelope = envelopeOf(operation, 'complete');
-    await this.ports.complete(new CompleteOperation(operation.id, envelope, done.rows, skippedCount, skipped));
-    await this.ports.reach();
+    return signal.aborted ? null : refused;
   }
 
-  /** The records of a tier that were in the trash at the operation's position, by the trashing that it saw; a page at a time. */
-  private async *trashed(
-    operation: OperationRow,
-    tier: (typeof TIERS)[number],
-    signal: AbortSignal,
-  ): AsyncGenerator<CatalogueRow[]> {
-    const before = operation.criteria['trashedBefore'];
-    for (let after: string[] | null = null; !signal.aborted;) {
-      const page: CatalogueRow[] = await this.ports.model.find('catalogue', {
-        where: [
-          { path: 'registry', op: 'eq', value: tier.registry },
-          { path: 'live', op: 'eq', value: true },
-          { path: 'record.visibility', op: 'eq', value: TRASHED },
-          { path: 'record.fields.initialVersion', op: 'null', value: !tier.later },
-          { path: 'record.trashing.position', op: 'lte', value: Number(operation.position) },
-          ...(typeof before === 'string' ? [{ path: 'record.trashing.at', op: 'lt', value: before } as const] : []),
-        ],
-        sort: [
-          { path: 'record.createdAt', descending: false },
-          { path: 'uid', descending: false },
-        ],
-        after,
-        limit: PAGE,
-      });
-      if (page.length > 0) yield page;
-      const last = page.at(-1);
-      if (page.length < PAGE || last === undefined) return;
-      after = [last.record.createdAt, last.uid];
-    }
+  private async meaning(operation: OperationRow): Promise<(row: CatalogueRow) => boolean> {
+    if (operation.kind === 'empty-trash') return () => true;
+    return dueIn(operation, await this.ports.ticks.refresh());
+  }
+
+  /** What was called off, or had left the trash before its turn, was skipped too. */
+  private async complete(operation: OperationRow, refused: readonly Skipped[]): Promise<void> {
+    const { model } = this.ports;
+    const done = await model.total('purges', [of(operation), { path: 'state', op: 'eq', value: 'done' }]);
+    const parked = await model.total('purges', [of(operation), { path: 'state', op: 'eq', value: 'parked' }]);
+    const calledOff = await model.find('purges', {
+      where: [of(operation), { path: 'state', op: 'eq', value: 'cancelled' }],
+      sort: [
+        { path: 'purge.at', descending: false },
+        { path: 'uid', descending: false },
+      ],
+      after: null,
+      limit: NAMED,
+    });
+    const named = [...refused, ...calledOff.map(({ registry, uid }) => ({ registry, uid, code: 'referenced' }))].slice(
+      0,
+      NAMED,
+    );
+    const skipped = Math.max(refused.length, operation.total.records - done.rows - parked.rows);
+    await this.ports.complete(
+      new CompleteOperation(operation.id, envelopeOf(operation, 'complete'), done.rows, skipped, named),
+    );
+    await this.ports.reach();
   }
 
   /** @returns why the record was skipped; null where its purge was requested */
-  private async purge(operation: OperationRow, { registry, uid, record }: CatalogueRow): Promise<string | null> {
+  private async purge(operation: OperationRow, { registry, uid, record }: CatalogueRow): Promise<Skipped | null> {
     const trashing = record.trashing?.revision ?? -1;
     const envelope = envelopeOf(operation, 'purge', registry, uid, trashing);
     try {
@@ -132,12 +132,20 @@ export class OperationsSaga {
       );
       return null;
     } catch (error) {
-      if (error instanceof Refusal) return error.code;
-      if (error instanceof RevisionConflict) return 'conflict';
+      if (error instanceof Refusal) return { registry, uid, code: error.code };
+      if (error instanceof RevisionConflict) return { registry, uid, code: 'conflict' };
       throw error;
     }
   }
 }
+
+const of = ({ id }: OperationRow): Condition => ({ path: 'purge.operation', op: 'eq', value: id });
+
+const criteriaOf = ({ kind, criteria }: OperationRow): Condition[] => {
+  if (kind === 'retention') return mayBeDue(stretchSchema.parse(criteria));
+  const before = criteria['trashedBefore'];
+  return typeof before === 'string' ? [{ path: 'record.trashing.at', op: 'lt', value: before }] : [];
+};
 
 const envelopeOf = (
   { id, startedBy, reason, correlationId }: OperationRow,

@@ -492,7 +492,7 @@ describe('the handlers of DELETE, on ports in memory', () => {
     const stores = { isConfigured: (name: string) => name === 'default' };
     const journal = { store: events.open('lethe.'), prefix: 'lethe.', clock, appended: () => undefined };
     const model = await projected(log.recorded);
-    return { journal, model, stores, clock, reach: async () => undefined } as unknown as CommandPorts;
+    return { journal, model, stores, clock, trashDays: null, reach: async () => undefined } as unknown as CommandPorts;
   };
   const trash = async (log: TestLog, command: TrashRecord): Promise<Result> =>
     new TrashRecordHandler(await ports(log)).execute(command);

@@ -24,6 +24,7 @@ import type {
 } from '@eventstore/db-client/generated/streams_pb.js';
 import { randomUUID } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
+import { Holds } from './eventstoredb.holds.js';
 import { EventStoreDbLog, type AppendOutcome, type Expected, type Proposed } from './eventstoredb.log.js';
 import {
   type BatchResult,
@@ -73,6 +74,8 @@ export interface EventStoreDouble {
   /** What is stored. With a data file it is read anew at each start. */
   readonly log: EventStoreDbLog;
   readonly faults: Faults;
+  /** Which appends wait before they are written. */
+  readonly holds: Holds;
   /** The calls that came since the beginning, and the events that went out. */
   readonly seen: Record<'appends' | 'batches' | 'reads' | 'subscriptions' | 'gossips' | 'events', number>;
   /** How many subscriptions are fed at present. */
@@ -110,6 +113,7 @@ class Double implements EventStoreDouble {
     hidePositions: false,
     maxAppendBytes: 1024 * 1024,
   };
+  readonly holds = new Holds();
   readonly seen = { appends: 0, batches: 0, reads: 0, subscriptions: 0, gossips: 0, events: 0 };
   log: EventStoreDbLog;
   private server: Server | null = null;
@@ -196,7 +200,8 @@ class Double implements EventStoreDouble {
       return; // the client left before it had said all
     }
     await this.guard(
-      () => {
+      async () => {
+        await this.holds.pass(stream, proposed);
         if (sizeOf(proposed) > this.faults.maxAppendBytes) throw tooLarge(this.faults.maxAppendBytes);
         if (!proposed.every(({ id }) => isUuid(id)))
           throw serverError(status.UNKNOWN, 'Exception was thrown by handler.');
@@ -227,7 +232,8 @@ class Double implements EventStoreDouble {
       if (!request.getIsFinal()) return;
       pending.delete(key);
       void this.guard(
-        () => {
+        async () => {
+          await this.holds.pass(stream, proposed);
           call.write(batchAnswer(correlation, stream, this.batchResult(stream, expected, proposed)));
         },
         (error) => call.emit('error', error),

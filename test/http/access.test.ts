@@ -57,6 +57,7 @@ const TAKES: Readonly<Record<string, Right | 'nothing' | ((registry: string) => 
   'GET /v1/files/{uid}/objects': 'read',
   'GET /v1/trash': 'read',
   'DELETE /v1/trash': 'purge',
+  'POST /v1/bulk': 'write', // With `purge` for action, `purge`.
   'GET /v1/purges': 'read',
   'GET /v1/purges/{registry}/{uid}': 'read',
   'POST /v1/purges/{registry}/{uid}/retry': 'purge',
@@ -211,6 +212,7 @@ describe('each route', () => {
         if (plain)
           for (const right of method === 'delete' ? ['write', 'admin'] : ['admin']) taken.delete(right as Right);
         if (method === 'delete' && /^\/v1\/(files|datasets)\/\{uid\}$/.test(path)) taken.add('purge');
+        if (path === '/v1/bulk') for (const right of ['purge', 'admin'] as const) taken.add(right);
         expect([...said].sort(), `${method} ${path}`).toEqual([...taken].sort());
         expect('401' in responses, `${method} ${path}`).toBe(said.size > 0);
       }
@@ -256,6 +258,20 @@ describe('DELETE on a file', () => {
     }
     expect(await typesOf('files', uid)).toEqual(['RecordRegistered']);
     expect((await as(KEYS.read, 'GET', `/v1/files/${uid}`)).body.visibility).toBe(1);
+  });
+
+  it('takes of many what it takes of one: purge to purge, and admin of each storage', async () => {
+    const uid = await newFile();
+    const many = (key: string, action: string, records: object[]) =>
+      as(key, 'POST', '/v1/bulk', { json: { action, records } });
+    const file = { registry: 'files', uid };
+    expect((await many(KEYS.write, 'purge', [file])).status).toBe(403);
+    expect((await many(KEYS.purge, 'trash', [file])).status).toBe(403);
+    expect((await many(KEYS.admin, 'purge', [file])).status).toBe(403);
+    const storage = (await as(ALL, 'GET', '/v1/storages?name=lab')).body.items[0];
+    const { results } = (await many(KEYS.purge, 'purge', [{ registry: 'storages', uid: storage.uid }, file])).body;
+    expect(results).toMatchObject([{ status: 403, error: { code: 'forbidden' } }, { status: 202 }]);
+    expect((await as(ALL, 'GET', `/v1/storages/${storage.uid}`)).status).toBe(200);
   });
 
   it('never purges with write alone, from the trash either', async () => {

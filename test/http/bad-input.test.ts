@@ -301,10 +301,22 @@ describe('ids and addresses that name nothing', () => {
     ['DELETE', '/v1/labels', 'GET, HEAD, POST'],
     ['PATCH', '/v1/trash', 'DELETE, GET, HEAD'],
     ['GET', '/v1/files/N0suchRecord00000000/restore', 'POST'],
-  ])('%s %s: 405 method-not-allowed, with Allow', async (method, path, allow) => {
-    const send = () => sendRaw(service, rawRequest(service, method, path));
-    const answer = await refused({ name: path, send, status: 405, code: 'method-not-allowed' });
-    expect(answer.headers.get('allow')).toBe(allow);
+    ['POST', '/v1/purges', 'GET, HEAD'],
+    ['POST', '/v1/operations', 'GET, HEAD'],
+    ['DELETE', '/health/live', 'GET, HEAD'],
+    ['QUERY', '/v1', 'GET, HEAD'],
+  ])('%s %s: 405 method-not-allowed, with Allow, whatever its body', async (method, path, allow) => {
+    const bodies: readonly (readonly [Record<string, string>, string])[] = [
+      [{}, ''],
+      [{ 'content-type': 'application/json' }, '{"name": "x"}'],
+      [{ 'content-type': 'application/json' }, '{'],
+      [{ 'content-type': 'text/xml' }, '<x/>'],
+    ];
+    for (const [headers, body] of bodies) {
+      const send = () => sendRaw(service, rawRequest(service, method, path, headers, body));
+      const answer = await refused({ name: `${path} ${body}`, send, status: 405, code: 'method-not-allowed' });
+      expect(answer.headers.get('allow')).toBe(allow);
+    }
   });
 });
 
@@ -343,6 +355,18 @@ describe('queries that are wrong: 422 invalid, with the parameter', () => {
   it.each(ROWS)('%s %s', async (method, path, place) => {
     const send = () => sendRaw(service, rawRequest(service, method, path.replace('UID', file.uid)));
     await refused({ name: path, send, status: 422, code: 'invalid', errors: [place] });
+  });
+
+  it('a reason that is too long, also beside the one of the body', async () => {
+    const request = rawRequest(
+      service,
+      'PUT',
+      `/v1/files/${file.uid}/hold?reason=${long}`,
+      { 'content-type': 'application/json' },
+      '{"reason": "an audit"}',
+    );
+    const send = () => sendRaw(service, request);
+    await refused({ name: 'hold', send, status: 422, code: 'invalid', errors: ['?reason'] });
   });
 
   it('a POST takes its own parameters only', async () => {

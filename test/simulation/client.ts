@@ -2,7 +2,7 @@ import type { Result } from '../../src/commands/result.js';
 import { Refusal } from '../../src/commands/refusals.js';
 import type { RecordState } from '../../src/events/record.js';
 import type { Json, Ref } from '../../src/events/vocabulary.js';
-import { EmptyTrash, type Started } from '../../src/commands/operation.handlers.js';
+import { StartOperation, type Started } from '../../src/commands/operation.handlers.js';
 import { AwaitPurge, GetOperation, GetRecord, TrashTotals } from '../../src/projections/queries.js';
 import { inTrash } from '../../src/projections/query.handlers.js';
 import type { CatalogueRow, Condition, PurgeRow } from '../../src/storage/read-model/port.js';
@@ -169,7 +169,9 @@ export class Client {
     const totals = await bus.execute<{ records: number; bytes: number }>(new TrashTotals(where));
     const position = String(process.checkpoint);
     const criteria: Record<string, Json> = registry === null ? {} : { registry };
-    const started = await bus.execute<Started>(new EmptyTrash(envelopeFor(operation), criteria, totals, position));
+    const started = await bus.execute<Started>(
+      new StartOperation(envelopeFor(operation), 'empty-trash', criteria, totals, position),
+    );
     const seen = await bus.execute<object | null>(new GetOperation(started.id, started.position));
     if (seen === null) this.around.broken(`${operation.id}: an operation that was started is not in the read model`);
     return { is: 'started', operation: started.id };

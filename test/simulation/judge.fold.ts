@@ -57,6 +57,7 @@ export interface Told {
 
 export interface Operation {
   readonly id: string;
+  readonly kind: string;
   readonly position: number;
   completed: boolean;
 }
@@ -113,7 +114,7 @@ class Teller {
     const { event, registry, uid, position } = recorded;
     if (event.type === 'InstanceCreated' || event.type === 'ClockTicked') return;
     if (event.type === 'OperationStarted') {
-      this.operations.set(uid, { id: uid, position: Number(event.position), completed: false });
+      this.operations.set(uid, { id: uid, kind: event.kind, position: Number(event.position), completed: false });
       return;
     }
     if (event.type === 'OperationCompleted') {

@@ -7,6 +7,7 @@ import { COLLECTIONS, type CatalogueRow, type PurgeRow, type ReadModel } from '.
 import { inMemoryReadModel } from '../../src/testing/in-memory-read-model.js';
 import { SimulatedRandom } from '../../src/testing/simulated.js';
 import { answersStand } from './judge.answers.js';
+import { retained } from './judge.retention.js';
 import { isLive, pointersOf, standing, told, type Fate, type Tale, type Told } from './judge.fold.js';
 import { objectsAre } from './judge.objects.js';
 import type { Outcome } from './world.js';
@@ -28,6 +29,7 @@ export const judge = async (outcome: Outcome): Promise<string[]> => {
   faults.push(...objectsAre(outcome, tale));
   faults.push(...atRest(tale));
   faults.push(...pointing(tale));
+  faults.push(...retained(outcome, tale));
   faults.push(...(await modelIs(outcome, tale)));
   return faults;
 };

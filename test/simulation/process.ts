@@ -1,6 +1,7 @@
 import { Boot, type BootStep } from '../../src/boot.js';
 import { watchCheckpoint } from '../../src/checkpoint-watch.js';
 import type { Journal } from '../../src/commands/execute.js';
+import { LOG_TIME_HANDLERS } from '../../src/commands/log-time.handlers.js';
 import { OPERATION_HANDLERS } from '../../src/commands/operation.handlers.js';
 import { Ownership } from '../../src/commands/ownership.js';
 import type { CommandPorts } from '../../src/commands/ports.js';
@@ -39,6 +40,7 @@ export interface Outside {
   readonly scheduler: Scheduler;
   readonly calls: Calls;
   readonly roots: readonly Root[];
+  readonly trashDays: number | null;
   readonly openLog: () => EventStore;
   readonly model: ReadModel;
   readonly openObjects: (place: string) => ObjectStore;
@@ -94,10 +96,14 @@ export class Process {
       ids,
       random,
       log,
+      trashDays: outside.trashDays,
       reach: (position) => this.progress.reach(position),
     };
     const queries: QueryPorts = { model, progress: this.progress, clock, stopping: new AbortController().signal };
-    this.bus.add([...RECORD_HANDLERS, RegisterFileHandler, UploadFileHandler, ...OPERATION_HANDLERS], ports);
+    this.bus.add(
+      [...RECORD_HANDLERS, RegisterFileHandler, UploadFileHandler, ...OPERATION_HANDLERS, ...LOG_TIME_HANDLERS],
+      ports,
+    );
     this.bus.add(QUERY_HANDLERS, queries);
     if (roles.worker) {
       const projecting = modelPort(calls, this.life, 'projector', outside.model);

@@ -9,6 +9,7 @@ const FOUND: Readonly<Record<string, Schedule>> = {
     seed: 1862226296,
     uneven: false,
     stalls: 0.3,
+    trashDays: null,
     gaps: false,
     processes: [
       { api: true, worker: true },

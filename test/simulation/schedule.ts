@@ -12,6 +12,8 @@ export interface Schedule {
   readonly uneven: boolean;
   /** How often a call is long under way, from 0 to 1. */
   readonly stalls: number;
+  /** How many days of the log's time anything stays in the trash, a part of one as a rule; null where retention is off. */
+  readonly trashDays: number | null;
   /** Positions rise with gaps, as those of a server do. */
   readonly gaps: boolean;
   readonly processes: readonly Roles[];
@@ -78,6 +80,7 @@ export const scheduleOf = (seed: number): Schedule => {
     seed,
     uneven: random.happens(0.6),
     stalls: random.pick([0, 0, 0.05, 0.15, 0.3]),
+    trashDays: random.pick([null, null, null, 1 / 24, 2 / 24]),
     gaps: random.happens(0.3),
     processes,
     skews: processes.map(() => (random.happens(0.2) ? Math.round((random.next() - 0.5) * 7_200_000) : 0)),

@@ -247,6 +247,7 @@ export class World {
         scheduler: this.scheduler,
         calls: this.calls,
         roots: ROOTS,
+        trashDays: this.schedule.trashDays,
         openLog: () => this.log.open(PREFIX),
         model: this.model,
         openObjects: (place) => this.objects.open(place),
@@ -302,15 +303,22 @@ export class World {
 
   /** Without faults, with time passing, and with a person who looks after what is parked, until nothing happens any more. */
   private async rest(): Promise<void> {
-    for (let round = 0; round < ROUNDS; round += 1) {
+    const hours = this.schedule.trashDays === null ? 1 : Math.ceil(this.schedule.trashDays * 24) + 3;
+    for (let [round, still] = [0, 0]; round < ROUNDS + hours; round += 1) {
       await this.quiet();
-      const before = this.log.events.length;
+      const before = this.happenings;
       this.scheduler.time.pass(HOUR_MS);
       await this.quiet();
       await this.retryParked(round);
-      if (this.log.events.length === before) return;
+      still = this.happenings === before ? still + 1 : 0;
+      if (still >= hours) return;
     }
     this.broken.push('nothing comes to rest');
+  }
+
+  /** Everything but that time goes on. */
+  private get happenings(): number {
+    return this.log.events.filter(({ type }) => type !== 'ClockTicked').length;
   }
 
   private async quiet(): Promise<void> {

@@ -1,0 +1,1 @@
+export function fetchSchemathesis(): Promise<string>;
