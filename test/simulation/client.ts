@@ -59,7 +59,7 @@ export interface Surroundings {
 
 /** A call that fails for a while is made again so often. */
 const TRIES = 4;
-const PASSING = ['Unavailable', 'OutcomeUnknown', 'Full', 'ProjectionBehind', 'StoreUnavailable'];
+const PASSING = ['CutOff', 'Unavailable', 'OutcomeUnknown', 'Full', 'ProjectionBehind', 'StoreUnavailable'];
 
 /** A virtual client: makes one call after the other, and repeats those that got no certain answer, or does not. */
 export class Client {

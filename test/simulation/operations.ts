@@ -57,7 +57,13 @@ export type Operation =
       readonly files?: readonly string[];
     })
   /** With `path` as a semantic key. */
-  | (OfFile & { readonly do: 'upload'; readonly path: string | null; readonly content: string })
+  | (OfFile & {
+      readonly do: 'upload';
+      readonly path: string | null;
+      readonly content: string;
+      /** Its body breaks off half way. */
+      readonly cut?: boolean;
+    })
   | (OfFile & { readonly do: 'register'; readonly path: string })
   | (Sent & {
       readonly do: 'patch';
@@ -165,7 +171,7 @@ export const commandOf = (names: Names, operation: Commanded): object => {
         null,
       );
     case 'upload': {
-      const body = Readable.from([Buffer.from(operation.content)], { objectMode: false });
+      const body = Readable.from(bytesOf(operation), { objectMode: false });
       return new UploadFile(names.ref(operation.name), envelope, metadataOf(names, operation), 'content.csv', body);
     }
     case 'register':
@@ -187,6 +193,18 @@ export const commandOf = (names: Names, operation: Commanded): object => {
     case 'retry':
       return new RetryPurge(names.ref(operation.target), envelope, operation.storage);
   }
+};
+
+/** A caller went away before all of an upload was sent. */
+class CutOff extends Error {
+  override readonly name = 'CutOff';
+}
+
+const bytesOf = function* ({ content, cut }: Operation & { do: 'upload' }): Generator<Buffer> {
+  const all = Buffer.from(content);
+  yield all.subarray(0, 1);
+  if (cut === true) throw new CutOff('the rest of the body does not come');
+  yield all.subarray(1);
 };
 
 /** The record that an operation is about. */

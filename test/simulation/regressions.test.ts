@@ -10,6 +10,7 @@ const FOUND: Readonly<Record<string, Schedule>> = {
     uneven: false,
     stalls: 0.3,
     trashDays: null,
+    flips: false,
     gaps: false,
     processes: [
       { api: true, worker: true },

@@ -335,6 +335,7 @@ export const scheduleFor = ({ objects, setup, clients, crash, two }: Scenario, s
     uneven: seed % 2 === 0,
     stalls: [0, 0.1, 0.3][seed % 3] ?? 0,
     trashDays: null,
+    flips: false,
     gaps: seed % 5 === 0,
     processes: seed % 3 === 0 || crash === true || two === true ? [both, both] : [both],
     skews: [0, 0],

@@ -14,6 +14,8 @@ export interface Schedule {
   readonly stalls: number;
   /** How many days of the log's time anything stays in the trash, a part of one as a rule; null where retention is off. */
   readonly trashDays: number | null;
+  /** A restart may find that its configuration takes Lethe's leave to delete from a storage, or gives it. */
+  readonly flips: boolean;
   /** Positions rise with gaps, as those of a server do. */
   readonly gaps: boolean;
   readonly processes: readonly Roles[];
@@ -81,6 +83,7 @@ export const scheduleOf = (seed: number): Schedule => {
     uneven: random.happens(0.6),
     stalls: random.pick([0, 0, 0.05, 0.15, 0.3]),
     trashDays: random.pick([null, null, null, 1 / 24, 2 / 24]),
+    flips: processes.length === 1 && random.happens(0.3),
     gaps: random.happens(0.3),
     processes,
     skews: processes.map(() => (random.happens(0.2) ? Math.round((random.next() - 0.5) * 7_200_000) : 0)),
@@ -203,10 +206,14 @@ class Maker {
       storage: random.pick(['delete', 'delete', null] as const),
     } as const;
     if (random.happens(0.45)) return { ...purge, dryRun: false, waitMs: 0 };
+    const forced = {
+      ...(random.happens(0.2) && { appendAfter: { target, event: 'RecordPurgeRequested' } as const }),
+      ...(random.happens(0.1) && { dies: true }),
+    };
     const place = this.places.get(target);
     if (place !== undefined && random.happens(0.4)) {
       const [storage, path] = place;
-      const shared = { id: this.id(), name: this.name('F', 'files'), storage, ...this.pointers('files') };
+      const shared = { id: this.id(), ...forced, name: this.name('F', 'files'), storage, ...this.pointers('files') };
       if (random.happens(0.5) || path.endsWith('/')) return { do: 'register', ...shared, path };
       return { do: 'upload', ...shared, path, content: random.pick(CONTENTS) };
     }
@@ -219,8 +226,15 @@ class Maker {
           : { initial: target };
     const dataset = this.of('datasets').find((name) => name !== target);
     if (dataset !== undefined && !('initial' in pointing) && random.happens(0.5))
-      return { do: 'patch', id: this.id(), target: dataset, ...pointing };
-    return { do: 'create', id: this.id(), name: this.name('D', 'datasets'), registry: 'datasets', ...pointing };
+      return { do: 'patch', id: this.id(), ...forced, target: dataset, ...pointing };
+    return {
+      do: 'create',
+      id: this.id(),
+      ...forced,
+      name: this.name('D', 'datasets'),
+      registry: 'datasets',
+      ...pointing,
+    };
   }
 
   private callOf(kind: Kind): Operation {
@@ -270,16 +284,18 @@ class Maker {
     if (random.happens(0.5)) return { do: 'register', ...shared, name, storage, path };
     const virtual = random.happens(0.5);
     const content = random.pick(CONTENTS);
+    const cut = random.happens(0.05) ? { cut: true } : {};
     if (virtual)
       return {
         do: 'upload',
         ...shared,
+        ...cut,
         name,
         storage: random.pick(['default', 'default', 'inner']),
         path: null,
         content,
       };
-    return { do: 'upload', ...shared, name, storage, path: path.endsWith('/') ? `${path}d` : path, content };
+    return { do: 'upload', ...shared, ...cut, name, storage, path: path.endsWith('/') ? `${path}d` : path, content };
   }
 
   private dataset(): Operation {

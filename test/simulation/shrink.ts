@@ -56,6 +56,7 @@ const smallerOf = function* (schedule: Schedule): Generator<Schedule> {
   }
   if (schedule.stalls > 0) yield { ...schedule, stalls: 0 };
   if (schedule.trashDays !== null) yield { ...schedule, trashDays: null };
+  if (schedule.flips) yield { ...schedule, flips: false };
   if (schedule.gaps) yield { ...schedule, gaps: false };
   if (schedule.uneven) yield { ...schedule, uneven: false };
   if (skews.some((skew) => skew !== 0)) yield { ...schedule, skews: skews.map(() => 0) };

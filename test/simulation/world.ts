@@ -240,13 +240,15 @@ export class World {
     this.starts += 1;
     const name = `p${index + 1}.${this.starts}`;
     this.scheduler.say(`${name} starts`);
+    const flipped = this.schedule.flips && this.starts > 1 ? this.random.pick(['default', 'inner', '']) : '';
+    const roots = ROOTS.map((root) => (root.name === flipped ? { ...root, managed: !root.managed } : root));
     this.processes[index] = new Process(
       name,
       roles,
       {
         scheduler: this.scheduler,
         calls: this.calls,
-        roots: ROOTS,
+        roots,
         trashDays: this.schedule.trashDays,
         openLog: () => this.log.open(PREFIX),
         model: this.model,
