@@ -262,6 +262,11 @@ class Teller {
 
   private request(record: Told, { position, revision }: Recorded, event: EventOf<'RecordPurgeRequested'>): void {
     const { fate, by } = this.judge(record, event);
+    const own = record.fields.kind !== 'file' ? null : record.fields.own ? 'delete' : 'keep';
+    if (event.withdraws !== null && event.storage !== own)
+      this.faults.push(
+        `I3 ${record.key} is withdrawn with storage=${event.storage ?? ''}, and should be with ${own ?? ''}`,
+      );
     if (record.requests.some(({ cancelled }) => cancelled === null))
       this.faults.push(`${record.key}#${revision} asks for a purge while another stands`);
     if (record.held && event.withdraws === null)

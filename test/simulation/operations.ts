@@ -27,6 +27,8 @@ interface Sent {
   readonly ifMatch?: number;
   /** It is sent without an idempotency key, and so once at most. */
   readonly keyless?: boolean;
+  /** It is appended, and no answer to that ever comes. */
+  readonly unanswered?: boolean;
   /** The process that carries it out dies with its append. */
   readonly dies?: boolean;
   /** Its append is under way until that record's stream holds such an event. */

@@ -147,8 +147,26 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'what is to be withdrawn shares an object': {
     objects: O,
     setup: [run('R'), file('X', 'o')],
-    clients: [[file('Y', 'o', { run: 'R', ...tooLate('R') })], [purge('R')], [purge('X', 'delete')]],
-    shows: late,
+    clients: [
+      [file('Y', 'o', { run: 'R', ...tooLate('R') })],
+      [purge('R')],
+      [{ ...purge('X', 'delete'), appendAfter: { target: 'Y', event: 'RecordRegistered' } }],
+    ],
+    shows: (tale) => late(tale) && fate('delete')(tale),
+  },
+  'what is to be withdrawn calls no purge off': {
+    setup: [run('R'), { do: 'create', name: 'L', registry: 'labels' }],
+    clients: [
+      [virtual('Y', { run: 'R', labels: ['L'], ...tooLate('R') })],
+      [purge('R')],
+      [{ ...purge('L'), appendAfter: { target: 'Y', event: 'RecordRegistered' } }],
+    ],
+    shows: (tale) => late(tale) && requests(tale).length === 3 && !calledOff(tale),
+  },
+  'an upload is registered, and nobody hears of it': {
+    setup: [],
+    clients: [[virtual('Y', { unanswered: true })]],
+    shows: (tale) => files(tale) === 1,
   },
   'two records on one object are purged': {
     objects: O,

@@ -284,7 +284,7 @@ class Maker {
     if (random.happens(0.5)) return { do: 'register', ...shared, name, storage, path };
     const virtual = random.happens(0.5);
     const content = random.pick(CONTENTS);
-    const cut = random.happens(0.05) ? { cut: true } : {};
+    const cut = random.pick([{}, {}, {}, {}, {}, {}, {}, {}, { cut: true }, { unanswered: true }]);
     if (virtual)
       return {
         do: 'upload',

@@ -2,6 +2,7 @@ import { RetryPurge } from '../../src/commands/commands.js';
 import { decode, streamOf } from '../../src/events/codec.js';
 import { derivedId, sha256 } from '../../src/events/ids.js';
 import type { Ref } from '../../src/events/vocabulary.js';
+import { OutcomeUnknown } from '../../src/storage/errors.js';
 import type { NewEvent } from '../../src/storage/event-store/port.js';
 import type { ReadModel } from '../../src/storage/read-model/port.js';
 import { InMemoryLog } from '../../src/testing/in-memory-event-store.js';
@@ -117,7 +118,9 @@ export class World {
     const all = [...schedule.setup, ...schedule.clients.flat()];
     this.names = new Names(all);
     this.operations = new Map(all.map((operation) => [operation.id, operation]));
-    this.special = all.filter(({ dies, appendAfter }) => dies === true || appendAfter !== undefined);
+    this.special = all.filter(
+      ({ dies, unanswered, appendAfter }) => dies === true || unanswered === true || appendAfter !== undefined,
+    );
   }
 
   async run(): Promise<void> {
@@ -281,9 +284,11 @@ export class World {
     await this.happens(this.names.ref(after.target), after.event);
   }
 
-  /** Where an operation says so, the process that carried it out dies with its append. */
+  /** Where an operation says so, the process that carried it out dies with its append, or never hears of it. */
   private appended(life: Life, events: readonly NewEvent[]): void {
-    if (this.calls.faulty && this.operationOf(events)?.dies === true) this.crash(life);
+    const special = this.calls.faulty ? this.operationOf(events) : undefined;
+    if (special?.dies === true) this.crash(life);
+    if (special?.unanswered === true) throw new OutcomeUnknown('simulated: the answer to the append was lost');
   }
 
   private crash(life: Life): void {
