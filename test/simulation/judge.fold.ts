@@ -102,6 +102,8 @@ class Teller {
   private readonly records = new Map<string, Told>();
   private readonly operations = new Map<string, Operation>();
   private readonly faults: string[] = [];
+  /** Every update, by its position. */
+  private readonly updates = new Map<number, { event: EventOf<'RecordUpdated'>; record: Told }>();
 
   tell(stored: readonly StoredEvent[]): Tale {
     const events = stored.map((event) => decode(PREFIX, event)).filter((recorded) => recorded !== null);
@@ -239,7 +241,16 @@ class Teller {
     }
   }
 
-  private update(record: Told, { position, revision }: Recorded, { changes }: EventOf<'RecordUpdated'>): void {
+  private update(
+    record: Told,
+    { position, revision }: Recorded,
+    { changes, withdraws }: EventOf<'RecordUpdated'>,
+  ): void {
+    const taken = withdraws === null ? undefined : this.updates.get(Number(withdraws));
+    const untouched = Object.entries(taken?.event.changes ?? {}).filter(
+      ([name, { to }]) => taken?.event.withdraws === null && same(valueOf(record, name), to),
+    );
+    this.updates.set(position, { event: { type: 'RecordUpdated', changes, withdraws }, record });
     const before = pointersOf(record.registry, record.fields);
     const fields: { [name: string]: Json } = { ...record.fields };
     for (const [name, { from, to }] of Object.entries(changes)) {
@@ -252,6 +263,17 @@ class Teller {
       else fields[name] = to;
     }
     record.fields = fields as Fields;
+    const going = record.everLate.find((late) => String(late.position) === withdraws)?.targets ?? [];
+    for (const [name, { from }] of untouched) {
+      const back = Array.isArray(from)
+        ? from.filter((uid) => !going.includes(`${name}/${JSON.stringify(uid).slice(1, -1)}`))
+        : from;
+      const gone = !Array.isArray(from) && going.includes(`${name}s/${JSON.stringify(from).slice(1, -1)}`);
+      if (!same(valueOf(record, name), gone ? null : back))
+        this.faults.push(`I11 ${record.key}#${revision} takes back an update, and does not put back its ${name}`);
+    }
+    if (taken !== undefined && taken.record !== record)
+      this.faults.push(`I11 ${record.key}#${revision} takes back another's update`);
     const now = pointersOf(record.registry, record.fields);
     record.late = record.late.filter(
       ({ kind, targets }) => kind === 'registration' || targets.some((target) => now.includes(target)),
@@ -324,6 +346,11 @@ class Teller {
     return locationIn(this.records, fields);
   }
 }
+
+const same = (a: unknown, b: unknown): boolean => JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
+
+const valueOf = ({ fields, visibility }: Told, name: string): unknown =>
+  Object.entries({ ...fields, visibility }).find(([field]) => field === name)?.[1];
 
 /** Where a file's object lies; empty for what has none. */
 export const locationIn = (records: ReadonlyMap<string, Told>, fields: Fields): string => {

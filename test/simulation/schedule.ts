@@ -183,8 +183,13 @@ class Maker {
   }
 
   call(): Operation {
-    const operation = this.random.happens(0.4) ? this.duel() : this.next();
-    return this.random.happens(0.25) ? { ...operation, keyless: true } : operation;
+    const { random } = this;
+    let operation = random.happens(0.4) ? this.duel() : this.next();
+    if (random.happens(0.08)) {
+      const event = random.pick(['RecordRegistered', 'RecordPurgeRequested', 'RecordUpdated'] as const);
+      operation = { ...operation, appendAfter: { target: random.pick(this.made).name, event } };
+    }
+    return random.happens(0.25) ? { ...operation, keyless: true } : operation;
   }
 
   /** Any call, the kinds that this schedule is fond of rather than others. */
