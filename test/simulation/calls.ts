@@ -20,6 +20,7 @@ export class Calls {
   faulty = false;
   private made = 0;
   private readonly down = new Map<Store, number>();
+  private readonly deaf = new Map<Store, number>();
   private readonly full = new Map<Store, number>();
   private readonly faults: ReadonlyMap<number, Fault>;
 
@@ -49,12 +50,13 @@ export class Calls {
   mend(): void {
     this.faulty = false;
     this.down.clear();
+    this.deaf.clear();
     this.full.clear();
   }
 
-  /** From now on the store answers nobody, for a while. */
-  breakDown(store: Store, ms: number): void {
-    this.down.set(store, this.scheduler.time.now + ms);
+  /** From now on the store answers nobody, for a while; one that is deaf does what it is told all the same. */
+  breakDown(how: 'down' | 'deaf', store: Store, ms: number): void {
+    (how === 'down' ? this.down : this.deaf).set(store, this.scheduler.time.now + ms);
   }
 
   async read<T>(life: Life, store: Store, what: string, effect: () => Promise<T>): Promise<T> {
@@ -125,6 +127,8 @@ export class Calls {
     this.refuseDown(store, what);
     if ((this.full.get(store) ?? 0) > this.scheduler.time.now) throw new Full(`simulated: no space for ${what}`);
     const answer = await effect();
+    if ((this.deaf.get(store) ?? 0) > this.scheduler.time.now)
+      throw new OutcomeUnknown(`simulated: the answer to ${what} was lost`);
     if (fault?.kind === 'crash-after') this.crash(life);
     if (fault?.kind === 'slow-answer') await this.scheduler.pause(`${life.name} ${what} (slow answer)`, fault.ms);
     return life.ended ? never() : answer;
@@ -139,7 +143,7 @@ export class Calls {
     const fault = this.faulty ? (this.faults.get(this.made) ?? null) : null;
     if (fault === null) return null;
     this.scheduler.say(`${life.name} ${what}: ${fault.kind} ${fault.ms}`);
-    if (fault.kind === 'down') this.breakDown(store, fault.ms);
+    if (fault.kind === 'down') this.breakDown('down', store, fault.ms);
     if (fault.kind === 'full') this.full.set(store, this.scheduler.time.now + fault.ms);
     if (fault.kind === 'rebuild') this.rebuild();
     return fault;

@@ -49,7 +49,7 @@ export interface Surroundings {
     write(location: string, content: string): void;
     remove(location: string): void;
   };
-  readonly breakDown: (store: Store, ms: number) => void;
+  readonly breakDown: (how: 'down' | 'deaf', store: Store, ms: number) => void;
   /** Resolves when a record's stream holds such an event, or will not. */
   readonly happens: (ref: Ref, event: string) => Promise<void>;
   readonly asked: (asked: Asked) => void;
@@ -86,7 +86,8 @@ export class Client {
         outsider.remove(operation.location);
         return;
       case 'down':
-        this.around.breakDown(operation.store, operation.ms);
+      case 'deaf':
+        this.around.breakDown(operation.do, operation.store, operation.ms);
         return;
       case 'pause':
         return scheduler.pause(`${this.name} goes on`, operation.ms);

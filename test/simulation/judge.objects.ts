@@ -88,6 +88,9 @@ const ended = (outcome: Outcome, tale: Tale, file: Told): string[] => {
     if (kept !== null && deleted !== null)
       faults.push(`${where} says both that its object is kept and that it is gone`);
     const named = namedBy(outcome, tale, file, request);
+    const own = file.fields.kind === 'file' && file.fields.seen?.kind === 'file' ? file.fields.seen.etag : null;
+    if (event.withdraws !== null && named.some(({ etag }) => etag !== own))
+      faults.push(`${where} takes back an upload, and names what that did not write`);
     if (deleted !== null)
       for (const each of named)
         if (objects.at(each.location)?.seen.etag === each.etag)

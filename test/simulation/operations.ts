@@ -96,8 +96,8 @@ export type Operation =
   /** Another program puts this where it likes, over whatever is there; or takes it away. */
   | (Sent & { readonly do: 'write'; readonly location: string; readonly content: string })
   | (Sent & { readonly do: 'remove'; readonly location: string })
-  /** A store answers nobody for a while. */
-  | (Sent & { readonly do: 'down'; readonly store: Store; readonly ms: number })
+  /** A store answers nobody for a while; or does what it is told, and nobody hears of it. */
+  | (Sent & { readonly do: 'down' | 'deaf'; readonly store: Store; readonly ms: number })
   /** The same call again. */
   | (Sent & { readonly do: 'repeat'; readonly of: string })
   /** Waits until the record's stream holds such an event. */
@@ -157,7 +157,7 @@ const envelopeOf = (operation: Operation): Envelope => {
 
 export type Commanded = Exclude<
   Operation,
-  { readonly do: 'write' | 'remove' | 'down' | 'repeat' | 'await' | 'pause' | 'empty' }
+  { readonly do: 'write' | 'remove' | 'down' | 'deaf' | 'repeat' | 'await' | 'pause' | 'empty' }
 >;
 
 /** The command as the API would send it: a new one each time, since an upload's body is read once. */

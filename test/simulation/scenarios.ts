@@ -146,6 +146,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   },
   'what is to be withdrawn shares an object': {
     objects: O,
+    two: true,
     setup: [run('R'), file('X', 'o')],
     clients: [
       [file('Y', 'o', { run: 'R', ...tooLate('R') })],
@@ -155,6 +156,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     shows: (tale) => late(tale) && fate('delete')(tale),
   },
   'what is to be withdrawn calls no purge off': {
+    two: true,
     setup: [run('R'), { do: 'create', name: 'L', registry: 'labels' }],
     clients: [
       [virtual('Y', { run: 'R', labels: ['L'], ...tooLate('R') })],
@@ -279,6 +281,16 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     ],
     shows: (tale) => requests(tale).some(({ keepAsked, started }) => keepAsked !== null && started !== null),
   },
+  'a keep is asked for after the object went, and nobody heard of it': {
+    objects: O,
+    setup: [file('X', 'o')],
+    clients: [
+      [purge('X', 'delete')],
+      [after('X', 'ObjectDeletionStarted'), { do: 'deaf', store: 'objects', ms: 3_000 }],
+      [after('X', 'ObjectDeletionFailed'), { do: 'retry', target: 'X', storage: 'keep' }],
+    ],
+    shows: (tale) => requests(tale).some(({ keepAsked, deleted }) => keepAsked !== null && deleted !== null),
+  },
   'an update that replaces a reference is withdrawn': {
     setup: [virtual('F0'), virtual('F1'), dataset('D', { files: ['F0'] })],
     clients: [[patch('D', { files: ['F1'] })], [purge('F1')]],
@@ -326,6 +338,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   },
   'an outsider swaps what an upload put into a folder that is deleted': {
     objects: { 'memory:/s/a/b': 'c1' },
+    two: true,
     setup: [file('G', 'a/')],
     clients: [
       [upload('Y', 'a/c', 'c2', tooLate('G'))],

@@ -199,7 +199,7 @@ export class World {
           write: (location, content) => this.lay(location, content),
           remove: (location) => this.take(location),
         },
-        breakDown: (store, ms) => this.calls.breakDown(store, ms),
+        breakDown: (how, store, ms) => this.calls.breakDown(how, store, ms),
         happens: (ref, event) => this.happens(ref, event),
         asked: (asked) => this.asked.push(asked),
         broken: (what) => this.broken.push(what),
