@@ -50,6 +50,9 @@ export interface Outside {
   readonly failed: (what: string) => void;
 }
 
+/** The same in all: making one reads the JSON Schema's own schemas. */
+const REGISTRIES = new Registries({});
+
 /** One process of the service: what src/service.ts, src/workers.ts and src/projector.thread.ts put together, on simulated ports. */
 export class Process {
   readonly life: Life;
@@ -91,7 +94,7 @@ export class Process {
       model,
       stores,
       ownership,
-      registries: new Registries({}),
+      registries: REGISTRIES,
       clock,
       ids,
       random,
