@@ -10,7 +10,7 @@ import { openFilesystemStore } from './storage/object-store/filesystem.js';
 import { InvalidS3Root, parseS3Root, placeOfS3, type S3Root } from './storage/object-store/minio.root.js';
 import type { ObjectStore, ObjectStores } from './storage/object-store/port.js';
 import { LateReadModel } from './storage/read-model/late.js';
-import type { ReadModel } from './storage/read-model/port.js';
+import type { ReadModel, Rebuild } from './storage/read-model/port.js';
 import { openSqliteReadModel } from './storage/read-model/sqlite.js';
 
 /*
@@ -62,6 +62,20 @@ export const openReadModel = async ({ readModel, data }: Config, mode: Mode): Pr
           return openMongoReadModel({ url: readModel, mode });
         }),
       );
+
+/** Begins a new model beside the live one. Embedded, the caller has locked the data folder: a service would go on reading the old file. */
+export const openRebuild = async ({ readModel, data }: Config): Promise<Rebuild> => {
+  if (readModel === null) {
+    const { rebuildSqliteReadModel } = await import('./storage/read-model/sqlite.rebuild.js');
+    return rebuildSqliteReadModel(join(data, 'read-model.sqlite'));
+  }
+  const model = await naming('LETHE_READ_MODEL', async () => {
+    const { openMongoReadModel } = await import('./storage/read-model/mongodb.js');
+    return openMongoReadModel({ url: readModel, mode: 'read-write', rebuild: true });
+  });
+  // The end of its load has switched for every process.
+  return { model, replace: () => Promise.resolve(), close: () => model.close() };
+};
 
 /** An address that its adapter can't read is a setting that cannot stand. @throws ConfigError naming the variable */
 const naming = async <T>(variable: string, open: () => Promise<T>): Promise<T> => {

@@ -12,6 +12,7 @@ import { addHold } from './verbs/hold.js';
 import { addInit } from './verbs/init.js';
 import { addLs } from './verbs/ls.js';
 import { addPurges } from './verbs/purges.js';
+import { addRebuild } from './verbs/rebuild.js';
 import { addRestore } from './verbs/restore.js';
 import { addServe } from './verbs/serve.js';
 import { addSet } from './verbs/set.js';
@@ -33,6 +34,7 @@ const VERBS = [
   addHistory,
   addPurges,
   addHold,
+  addRebuild,
 ];
 
 const version = (): string => {
