@@ -53,15 +53,28 @@ const telling = (store: EventStore): OpenedEventStore => ({
   wake: () => undefined,
 });
 
-export const openReadModel = async ({ readModel, data }: Config, mode: Mode): Promise<ReadModel> =>
-  readModel === null
-    ? openSqliteReadModel({ file: join(data, 'read-model.sqlite'), mode })
-    : new LateReadModel(() =>
-        naming('LETHE_READ_MODEL', async () => {
-          const { openMongoReadModel } = await import('./storage/read-model/mongodb.js');
-          return openMongoReadModel({ url: readModel, mode });
-        }),
-      );
+/** @param madeWithinMs how long one for reading waits for a worker to make it; left out: as long as the adapter does */
+export const openReadModel = async (
+  { readModel, data }: Config,
+  mode: Mode,
+  madeWithinMs?: number,
+): Promise<ReadModel> => {
+  const patience = madeWithinMs === undefined ? {} : { madeWithinMs };
+  if (readModel === null) return openSqliteReadModel({ file: join(data, 'read-model.sqlite'), mode, ...patience });
+  return new LateReadModel(() =>
+    naming('LETHE_READ_MODEL', async () => {
+      const { openMongoReadModel } = await import('./storage/read-model/mongodb.js');
+      return openMongoReadModel({ url: readModel, mode, ...patience });
+    }),
+  );
+};
+
+/** The model for reading, if there is one: opened at its first use, which waits for nobody to make it. */
+export const openStandingModel = (config: Config): ReadModel =>
+  new LateReadModel(() => openReadModel(config, 'read-only', 200));
+
+/** A model in a file of its own, to be thrown away again: for what the log makes of one, whatever the live one lies in. */
+export const openSpareModel = (file: string): Promise<ReadModel> => openSqliteReadModel({ file, mode: 'read-write' });
 
 /** Begins a new model beside the live one. Embedded, the caller has locked the data folder: a service would go on reading the old file. */
 export const openRebuild = async ({ readModel, data }: Config): Promise<Rebuild> => {

@@ -1,9 +1,24 @@
-import { lockDataFolder, openEventStore, openRebuild } from './adapters.js';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  lockDataFolder,
+  openEventStore,
+  openObjectStores,
+  openRebuild,
+  openSpareModel,
+  openStandingModel,
+  usesDataFolder,
+} from './adapters.js';
+import type { Journal } from './commands/execute.js';
 import type { Config } from './config.js';
 import { load } from './projections/load.js';
-import { FolderLocked } from './storage/event-store/lock.js';
+import { FolderLocked, readLock } from './storage/event-store/lock.js';
 import type { EventStore, Position } from './storage/event-store/port.js';
-import { systemClock } from './system.js';
+import type { ObjectStores } from './storage/object-store/port.js';
+import type { ReadModel } from './storage/read-model/port.js';
+import { systemClock, systemRandom } from './system.js';
+import { verify, type Doing, type Verified } from './upkeep/verify.js';
 
 /*
  * What whoever operates a Lethe does on its stores themselves, beside the service or while it rests.
@@ -58,6 +73,59 @@ const withLog = async <T>(config: Config, use: (events: EventStore) => Promise<T
     await store.close();
   }
 };
+
+export interface Verifying {
+  /** Read the bytes of everything that Lethe manages, not only of what looks different from when it was registered. */
+  readonly hash: boolean;
+  readonly doing: (what: Doing, done: number, total: number) => Promise<void>;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Verifies the stores, while a service goes on or not: see `upkeep/verify.ts`. What the log makes of a model is built in the machine's
+ * folder for temporary files (TMPDIR), and takes as much space there as the live one.
+ *
+ * @throws what the log's store throws; what is wrong with the others is found
+ */
+export const verifyStores = async (config: Config, { hash, doing, signal }: Verifying): Promise<Verified> =>
+  withStores(config, async ({ journal, model, stores }) => {
+    const folder = await mkdtemp(join(tmpdir(), 'lethe-verify-'));
+    try {
+      const spare = await openSpareModel(join(folder, 'read-model.sqlite'));
+      try {
+        return await verify({ journal, live: model, spare, stores, busy: isBusy(config), hash, doing, signal });
+      } finally {
+        await spare.close();
+      }
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+/** Whether a service may be at work on these stores. */
+const isBusy = (config: Config): boolean =>
+  config.eventStore !== null || (usesDataFolder(config) && readLock(config.data) !== null);
+
+interface OpenStores {
+  /** For reading: nothing is appended by it. */
+  readonly journal: Journal;
+  readonly model: ReadModel;
+  readonly stores: ObjectStores;
+}
+
+/** All three for reading, also where a service has them open. */
+const withStores = async <T>(config: Config, use: (stores: OpenStores) => Promise<T>): Promise<T> =>
+  withLog(config, async (store) => {
+    const journal: Journal = { store, prefix: config.streamPrefix, clock: systemClock, appended: () => undefined };
+    const model = openStandingModel(config);
+    const stores = openObjectStores(config, systemRandom);
+    try {
+      return await use({ journal, model, stores });
+    } finally {
+      await stores.close();
+      await model.close();
+    }
+  });
 
 class FolderInUse extends Error {
   override readonly name = 'FolderInUse';

@@ -18,6 +18,7 @@ import { addServe } from './verbs/serve.js';
 import { addSet } from './verbs/set.js';
 import { addShow } from './verbs/show.js';
 import { addTrash } from './verbs/trash.js';
+import { addVerify } from './verbs/verify.js';
 
 const VERBS = [
   addServe,
@@ -35,6 +36,7 @@ const VERBS = [
   addPurges,
   addHold,
   addRebuild,
+  addVerify,
 ];
 
 const version = (): string => {
