@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import {
   lockDataFolder,
   openEventStore,
@@ -11,13 +12,16 @@ import {
   usesDataFolder,
 } from './adapters.js';
 import type { Journal } from './commands/execute.js';
+import { Ownership } from './commands/ownership.js';
 import type { Config } from './config.js';
+import type { Clock } from './ports.js';
 import { load } from './projections/load.js';
 import { FolderLocked, readLock } from './storage/event-store/lock.js';
 import type { EventStore, Position } from './storage/event-store/port.js';
 import type { ObjectStores } from './storage/object-store/port.js';
 import type { ReadModel } from './storage/read-model/port.js';
-import { systemClock, systemRandom } from './system.js';
+import { systemClock, systemIds, systemRandom } from './system.js';
+import { findLeftovers, type Leftovers } from './upkeep/leftovers.js';
 import { verify, type Doing, type Verified } from './upkeep/verify.js';
 
 /*
@@ -101,6 +105,25 @@ export const verifyStores = async (config: Config, { hash, doing, signal }: Veri
       await rm(folder, { recursive: true, force: true });
     }
   });
+
+/** Looks for what nobody's event names and hands it over while the stores are open: `use` shows it, asks, and clears it away. */
+export const withLeftovers = async (
+  config: Config,
+  signal: AbortSignal,
+  use: (found: Leftovers) => Promise<void>,
+): Promise<void> =>
+  withStores(config, async ({ journal, model, stores }) => {
+    const ownership = new Ownership(journal, stores, systemIds);
+    await use(await findLeftovers({ journal, model, stores, ownership, clock: WAITING, signal }));
+  });
+
+/** A command that waits is not to end for that: the service's own clock keeps no process alive. */
+const WAITING: Clock = {
+  ...systemClock,
+  sleep: async (ms, signal) => {
+    await setTimeout(ms, undefined, { signal });
+  },
+};
 
 /** Whether a service may be at work on these stores. */
 const isBusy = (config: Config): boolean =>

@@ -7,6 +7,7 @@ import { addAdd } from './verbs/add.js';
 import { addCat } from './verbs/cat.js';
 import { addCreate } from './verbs/create.js';
 import { addDelete } from './verbs/delete.js';
+import { addGc } from './verbs/gc.js';
 import { addHistory } from './verbs/history.js';
 import { addHold } from './verbs/hold.js';
 import { addInit } from './verbs/init.js';
@@ -37,6 +38,7 @@ const VERBS = [
   addHold,
   addRebuild,
   addVerify,
+  addGc,
 ];
 
 const version = (): string => {
