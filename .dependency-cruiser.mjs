@@ -124,7 +124,7 @@ const rooms = [
     'cli',
     [
       '^src/client/',
-      '^src/(main|service|config|upkeep)\\.ts$',
+      '^src/(main|service|config|upkeep|diagnosis)\\.ts$',
       '^src/upkeep/',
       '^src/testing/',
       '^src/storage/event-store/lock\\.ts$',
@@ -136,7 +136,7 @@ const rooms = [
     comment: 'src/upkeep.ts opens the stores, and is loaded by the verbs that need it: the others start faster.',
     severity: 'error',
     from: { path: '^src/cli/' },
-    to: { path: '^src/upkeep', dependencyTypesNot: ['dynamic-import', 'type-only'] },
+    to: { path: '^src/(upkeep|diagnosis)', dependencyTypesNot: ['dynamic-import', 'type-only'] },
   },
   room(
     'testing',

@@ -7,6 +7,7 @@ import { addAdd } from './verbs/add.js';
 import { addCat } from './verbs/cat.js';
 import { addCreate } from './verbs/create.js';
 import { addDelete } from './verbs/delete.js';
+import { addDoctor } from './verbs/doctor.js';
 import { addGc } from './verbs/gc.js';
 import { addHistory } from './verbs/history.js';
 import { addHold } from './verbs/hold.js';
@@ -39,6 +40,7 @@ const VERBS = [
   addRebuild,
   addVerify,
   addGc,
+  addDoctor,
 ];
 
 const version = (): string => {

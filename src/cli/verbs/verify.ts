@@ -3,7 +3,7 @@ import { raiseExitCode } from '../context.js';
 import { FAILED } from '../exit.js';
 import { Pace } from '../pace.js';
 import { withStores, type StoresContext } from '../stores.js';
-import { counted } from '../text.js';
+import { counted, sentence } from '../text.js';
 
 interface Options {
   readonly hash: boolean;
@@ -41,5 +41,3 @@ const verify = async ({ config, out, signal }: StoresContext, hash: boolean): Pr
   await out.line(`${compared}; ${found === 0 ? 'nothing is wrong' : counted(found, 'finding')}`);
   if (found > 0) raiseExitCode(FAILED);
 };
-
-const sentence = (text: string): string => (text.endsWith('.') ? text : `${text}.`);
