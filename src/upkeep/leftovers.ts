@@ -10,7 +10,7 @@ import { LEFT_AFTER_MS, OWN_FOLDER, wasEverNamed } from './naming.js';
 import { isManaged, knownStorages, openStorage, type KnownStorage } from './storages.js';
 
 /** So many are listed, and cleared away, at once; whoever has more asks again. */
-export const MOST_LEFTOVERS = 10_000;
+const MOST_LEFTOVERS = 10_000;
 
 /** How long a model that a service carries on may take to come as far as the log. */
 const REACH_MS = 5_000;
