@@ -17,7 +17,9 @@ const FROM_A_BACKUP =
   'Restore the log from a backup, or compare with an export (lethe events export) to see which was changed';
 
 /** How many streams are held in memory at once. */
-const MOST_STREAMS = 500_000;
+const MOST_STREAMS = 250_000;
+
+const MOST_PENDING = 10_000;
 
 /** An append has at most a hundred events. */
 const ANY_INDEX = Array.from({ length: 100 }, (_, index) => index);
@@ -142,6 +144,8 @@ export class Chain {
   }
 
   private say({ stream }: StoredEvent, kind: Finding['kind'], what: string): void {
+    // Beyond what memory holds some may be told twice, of a log that is wrong all over.
+    if (this.pending.length >= MOST_PENDING) for (const { finding } of this.pending.splice(0)) this.found(finding);
     this.pending.push({ stream, finding: { kind, what, todo: FROM_A_BACKUP } });
   }
 }

@@ -3,9 +3,11 @@ import { mkdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { command } from '../harness/command.js';
+import { command, startCommand } from '../harness/command.js';
+import { generateLog } from '../harness/log-generator.js';
 import { startService, temporaryFolder, upload, type RunningService } from '../harness/service.js';
 import { until } from '../harness/until.js';
+import { writeLog } from '../harness/written-log.js';
 
 /*
  * Each thing that can be wrong is made so, on a data folder of a real service, and has to be found: that, and nothing else.
@@ -153,6 +155,19 @@ describe('lethe verify, where nothing is wrong', () => {
     } finally {
       await service.kill();
     }
+  });
+
+  test('Ctrl-C ends it in order, and nothing is left of what it built', async () => {
+    const folder = join(home, 'long');
+    const temporary = join(home, 'temporary');
+    await mkdir(folder);
+    await mkdir(temporary);
+    await writeLog(join(folder, 'events.sqlite'), generateLog(6, 4_000).stored);
+    const { child, ended } = startCommand(['verify', '--data', folder], { TMPDIR: temporary });
+    await until('it builds', async () => child.exitCode !== null || readdirSync(temporary).length > 0);
+    child.kill('SIGINT');
+    expect(await ended).toMatchObject({ code: 130, out: '' });
+    expect(readdirSync(temporary)).toEqual([]);
   });
 
   test('works on stores, and not through a service', async () => {
