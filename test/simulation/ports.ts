@@ -108,6 +108,8 @@ const objectsPort = (
       return answer;
     }),
   replace: (path, content) => calls.write(life, 'objects', 'objects.replace', () => inner.replace(path, content)),
+  unfinished: (signal) => inner.unfinished(signal),
+  abandon: (upload) => calls.write(life, 'objects', 'objects.abandon', () => inner.abandon(upload)),
   prune: (path) => calls.write(life, 'objects', 'objects.prune', () => inner.prune(path)),
   close: () => inner.close(),
 });
