@@ -53,6 +53,11 @@ export class Ownership {
     return this.known;
   }
 
+  /** Whoever only looks may look at every storage. */
+  async look(storage: Storage): Promise<ObjectStore> {
+    return storeOf(this.stores, storage);
+  }
+
   /**
    * @throws StoreUnavailable where the storage belongs to another log, or this one is behind
    */
