@@ -119,8 +119,13 @@ const rooms = [
   },
   room(
     'cli',
-    ['^src/client/', '^src/(main|service|config)\\.ts$', '^src/testing/', '^src/storage/event-store/lock\\.ts$'],
-    'The command line is a client of the API. It opens a service by src/service.ts where none runs, and `lethe replay` is the replay of lethe/testing.',
+    [
+      '^src/client/',
+      '^src/(main|service|config|log-import)\\.ts$',
+      '^src/testing/',
+      '^src/storage/event-store/lock\\.ts$',
+    ],
+    'The command line is a client of the API. It opens a service by src/service.ts where none runs, brings a log in by src/log-import.ts, and `lethe replay` is the replay of lethe/testing.',
   ),
   room(
     'testing',

@@ -24,8 +24,8 @@ interface Importing {
   /** The exported log. */
   readonly file: string;
   readonly signal: AbortSignal;
-  /** Called now and then with the number of events that were read, first for checking them and then for laying them down. */
-  readonly onProgress?: (checked: number, laid: number) => void;
+  /** Called once all is checked, and then each time that events were laid down. @param events of all */
+  readonly onProgress?: (events: number, laid: number) => Promise<void>;
 }
 
 /** How many events go to disk together. */
@@ -42,7 +42,7 @@ export const importLog = async ({
   config,
   file,
   signal,
-  onProgress = () => undefined,
+  onProgress = () => Promise.resolve(),
 }: Importing): Promise<ImportedLog> => {
   if (config.eventStore !== null) {
     throw new ConfigError(
@@ -53,7 +53,7 @@ export const importLog = async ({
   try {
     const exported = (): AsyncGenerator<Exported> =>
       readExport(createReadStream(file, { signal }), config.streamPrefix);
-    const { events, position } = await check(exported(), onProgress);
+    const { events, position } = await check(exported());
     const log = openLogImport(config);
     try {
       const held = await agreeing(log.held(), exported());
@@ -72,7 +72,7 @@ export const importLog = async ({
         if (batch.length < BATCH) continue;
         log.lay(batch);
         batch = [];
-        onProgress(events, line);
+        await onProgress(events, line);
       }
       log.lay(batch);
       log.finish();
@@ -86,10 +86,7 @@ export const importLog = async ({
 };
 
 /** Reads all of it. @throws BadLine where anything is wrong, or where it is not all of a log */
-const check = async (
-  exported: AsyncIterable<Exported>,
-  onProgress: (checked: number, laid: number) => void,
-): Promise<{ events: number; position: bigint }> => {
+const check = async (exported: AsyncIterable<Exported>): Promise<{ events: number; position: bigint }> => {
   let [events, position] = [0, 0n];
   for await (const { line, stored, recorded } of exported) {
     // An export with a filter begins elsewhere.
@@ -100,7 +97,6 @@ const check = async (
       );
     }
     [events, position] = [line, stored.position];
-    if (line % BATCH === 0) onProgress(line, 0);
   }
   if (events === 0) throw new BadLine(1, `is not there: the file is empty. ${AGAIN}`);
   return { events, position };

@@ -7,6 +7,7 @@ import { addAdd } from './verbs/add.js';
 import { addCat } from './verbs/cat.js';
 import { addCreate } from './verbs/create.js';
 import { addDelete } from './verbs/delete.js';
+import { addEvents } from './verbs/events.js';
 import { addHistory } from './verbs/history.js';
 import { addHold } from './verbs/hold.js';
 import { addInit } from './verbs/init.js';
@@ -33,6 +34,7 @@ const VERBS = [
   addHistory,
   addPurges,
   addHold,
+  addEvents,
 ];
 
 const version = (): string => {

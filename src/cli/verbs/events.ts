@@ -3,14 +3,16 @@ import { rename, rm } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Command } from 'commander';
-import { dataFolderOf, type Target } from '../connection.js';
-import { withConnection, withoutConnection, type Alone, type Context } from '../context.js';
-import { CliError, PipeClosed, REFUSED, WRONG_USAGE } from '../exit.js';
-import { startBar } from '../progress.js';
+import { inOrder, withConnection, type Context, type Surroundings } from '../context.js';
+import { CliError, PipeClosed, REFUSED } from '../exit.js';
+import { startBar, type Bar } from '../progress.js';
+import { storesFolderOf } from '../stores.js';
 import { counted } from '../text.js';
 
 export const addEvents = (program: Command): void => {
-  const events = program.command('events').description('write all events to a file, or bring them into a new data folder');
+  const events = program
+    .command('events')
+    .description('write all events to a file, or bring them into a new data folder');
   events
     .command('export')
     .description('write every event, oldest first, as one JSON object a line (NDJSON)')
@@ -25,7 +27,7 @@ export const addEvents = (program: Command): void => {
     .argument('<file>', 'what lethe events export wrote')
     .addHelpText('after', '\nExample:\n  $ lethe events import production-2026-11.ndjson --data ./copy')
     .action((file: string, _options: object, command: Command) =>
-      withoutConnection(command, (alone) => importFrom(alone, file)),
+      inOrder(command, (surroundings, target) => importFrom(surroundings, storesFolderOf(target), file)),
     );
 };
 
@@ -69,21 +71,23 @@ async function* wholeLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Ui
     last = chunk.at(-1) ?? last;
     yield chunk;
   }
-  if (last !== undefined && last !== 0x0a) throw new CliError('the export broke off in the middle of an event: run it again');
+  if (last !== undefined && last !== 0x0a)
+    throw new CliError('the export broke off in the middle of an event: run it again');
 }
 
-const importFrom = async ({ target, out, signal }: Alone, file: string): Promise<void> => {
-  const data = folderOf(target);
+const importFrom = async ({ out, signal }: Surroundings, data: string, file: string): Promise<void> => {
   const [{ importLog, NotEmpty }, { readConfig }] = await Promise.all([
     import('../../log-import.js'),
     import('../../config.js'),
   ]);
   const config = readConfig({ ...process.env, LETHE_DATA: data });
-  const bar = await startBar(await linesOf(file), 'events');
+  let bar: Bar | null = null;
+  const onProgress = async (checked: number, laid: number): Promise<void> => {
+    bar ??= await startBar(checked, 'events');
+    bar.at(laid);
+  };
   try {
-    const imported = await importLog({ config, file, signal, onProgress: (_checked, laid) => bar.at(laid) });
-    bar.stop();
-    const { events, position, found } = imported;
+    const { events, position, found } = await importLog({ config, file, signal, onProgress });
     await out.body({ data, events, position: String(position), found });
     if (found === events) await out.line(`${data} has these ${counted(events, 'event')} already; nothing was changed`);
     else await out.line(`imported ${counted(events, 'event')} into ${data}, up to position ${position}`);
@@ -91,12 +95,8 @@ const importFrom = async ({ target, out, signal }: Alone, file: string): Promise
     if (error instanceof NotEmpty) throw new CliError(error.message, REFUSED, { cause: error });
     throw error;
   } finally {
-    bar.stop();
+    stop(bar);
   }
 };
 
-/** A log is brought into a folder, whatever service LETHE_URL names. */
-const folderOf = ({ url, data }: Target): string => {
-  if (url === undefined) return dataFolderOf(data === undefined ? {} : { data });
-  throw new CliError('a log is imported into a data folder (--data), not through a service', WRONG_USAGE);
-};
+const stop = (bar: Bar | null): void => bar?.stop();
