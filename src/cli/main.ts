@@ -13,6 +13,7 @@ import { addHold } from './verbs/hold.js';
 import { addInit } from './verbs/init.js';
 import { addLs } from './verbs/ls.js';
 import { addPurges } from './verbs/purges.js';
+import { addReplay } from './verbs/replay.js';
 import { addRestore } from './verbs/restore.js';
 import { addServe } from './verbs/serve.js';
 import { addSet } from './verbs/set.js';
@@ -35,6 +36,7 @@ const VERBS = [
   addPurges,
   addHold,
   addEvents,
+  addReplay,
 ];
 
 const version = (): string => {
