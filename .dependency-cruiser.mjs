@@ -317,7 +317,7 @@ export default {
   forbidden: [...rooms, ...adapters, ...uses, ...everywhere],
   options: {
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '^(dist|coverage|lethe-data|\\.cache|\\.git)/' },
+    exclude: { path: '^(dist|coverage|examples|lethe-data|\\.cache|\\.git)/' },
     tsConfig: { fileName: 'tsconfig.json' },
     // Imports of types count: a type is knowledge too.
     tsPreCompilationDeps: true,
