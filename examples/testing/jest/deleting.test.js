@@ -10,7 +10,6 @@ import {
   SimulatedIds,
   SimulatedRandom,
   SimulatedTime,
-  startLethe,
   trashed,
 } from 'lethe/testing';
 
@@ -35,14 +34,4 @@ test('chance, ids and time follow from a seed', () => {
   const time = new SimulatedTime(Date.parse('2026-11-25T00:00:00Z'));
   time.pass(60_000);
   expect(time.clock().now().toISOString()).toBe('2026-11-25T00:01:00.000Z');
-});
-
-test('a service of its own, for one test', async () => {
-  const lethe = await startLethe();
-  try {
-    const answer = await fetch(`${lethe.url}/v1/files`);
-    expect(await answer.json()).toMatchObject({ items: [], next: null });
-  } finally {
-    await lethe.close();
-  }
 });

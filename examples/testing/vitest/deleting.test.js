@@ -37,6 +37,7 @@ test('chance, ids and time follow from a seed', () => {
   expect(time.clock().now().toISOString()).toBe('2026-11-25T00:01:00.000Z');
 });
 
+// The first start in a process loads a whole server.
 test('a service of its own, for one test', async () => {
   const lethe = await startLethe();
   try {
@@ -45,4 +46,4 @@ test('a service of its own, for one test', async () => {
   } finally {
     await lethe.close();
   }
-});
+}, 60_000);
