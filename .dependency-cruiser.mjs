@@ -126,12 +126,12 @@ const rooms = [
     'cli',
     [
       '^src/client/',
-      '^src/(main|service|config|upkeep|diagnosis)\\.ts$',
+      '^src/(main|service|config|log-import|upkeep|diagnosis)\\.ts$',
       '^src/upkeep/',
       '^src/testing/',
       '^src/storage/event-store/lock\\.ts$',
     ],
-    'The command line is a client of the API. It opens a service by src/service.ts where none runs, the stores by src/upkeep.ts for whoever operates them, and `lethe replay` is the replay of lethe/testing.',
+    'The command line is a client of the API. It opens a service by src/service.ts where none runs, the stores by src/upkeep.ts for whoever operates them, brings a log in by src/log-import.ts, and `lethe replay` is the replay of lethe/testing.',
   ),
   {
     name: 'cli-sees-upkeep-as-types',
@@ -142,9 +142,21 @@ const rooms = [
   },
   room(
     'testing',
-    ['^src/(commands|events|projections|sagas)/', '^src/adapters\\.ts$', ...PORTS],
-    'Given/when/then and replay work on the core, with no server and no protocol between.',
+    [
+      '^src/(commands|events|projections|sagas)/',
+      '^src/api/(query-language|wire|answers)\\.ts$',
+      '^src/(adapters|service|config)\\.ts$',
+      ...PORTS,
+    ],
+    'Given/when/then and replay work on the core, with no server and no protocol between; a replay takes the queries of the API, and gives its answers.',
   ),
+  {
+    name: 'testing-opens-a-service-lazily',
+    comment: 'Who tests a decision or a replay must not load a server.',
+    severity: 'error',
+    from: { path: '^src/testing/' },
+    to: { path: '^src/(service|config)\\.ts$', dependencyTypesNot: ['dynamic-import', 'type-only'] },
+  },
   {
     name: 'testing-is-for-tests',
     comment: 'What exists for tests runs in no service.',
@@ -324,7 +336,7 @@ export default {
   forbidden: [...rooms, ...adapters, ...uses, ...everywhere],
   options: {
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '^(dist|coverage|lethe-data|\\.cache|\\.git)/' },
+    exclude: { path: '^(dist|coverage|examples|lethe-data|\\.cache|\\.git)/' },
     tsConfig: { fileName: 'tsconfig.json' },
     // Imports of types count: a type is knowledge too.
     tsPreCompilationDeps: true,

@@ -6,6 +6,7 @@ import type { Random } from './ports.js';
 import { InvalidPath, Unavailable } from './storage/errors.js';
 import type { EventStore } from './storage/event-store/port.js';
 import { openSqliteEventStore } from './storage/event-store/sqlite.js';
+import { openSqliteImport, type SqliteImport } from './storage/event-store/sqlite.import.js';
 import { openFilesystemStore } from './storage/object-store/filesystem.js';
 import { InvalidS3Root, parseS3Root, placeOfS3, type S3Root } from './storage/object-store/minio.root.js';
 import type { ObjectStore, ObjectStores } from './storage/object-store/port.js';
@@ -45,6 +46,10 @@ const embeddedEventStore = async (file: string, prefix: string, mode: Mode): Pro
   const store = await openSqliteEventStore({ file, prefix, mode });
   return { store, onAppended: (listener) => store.onAppended(listener), wake: () => store.wake() };
 };
+
+/** Where an exported log goes in: the embedded one, for a server gives out positions of its own. */
+export const openLogImport = ({ data, streamPrefix: prefix }: Config): SqliteImport =>
+  openSqliteImport({ file: join(data, 'events.sqlite'), prefix });
 
 /** A server tells every subscription of what is appended, whoever did it. */
 const telling = (store: EventStore): OpenedEventStore => ({

@@ -9,12 +9,14 @@ import { addCreate } from './verbs/create.js';
 import { addDelete } from './verbs/delete.js';
 import { addDoctor } from './verbs/doctor.js';
 import { addGc } from './verbs/gc.js';
+import { addEvents } from './verbs/events.js';
 import { addHistory } from './verbs/history.js';
 import { addHold } from './verbs/hold.js';
 import { addInit } from './verbs/init.js';
 import { addLs } from './verbs/ls.js';
 import { addPurges } from './verbs/purges.js';
 import { addRebuild } from './verbs/rebuild.js';
+import { addReplay } from './verbs/replay.js';
 import { addRestore } from './verbs/restore.js';
 import { addServe } from './verbs/serve.js';
 import { addSet } from './verbs/set.js';
@@ -41,6 +43,8 @@ const VERBS = [
   addVerify,
   addGc,
   addDoctor,
+  addEvents,
+  addReplay,
 ];
 
 const version = (): string => {

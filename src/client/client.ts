@@ -171,6 +171,12 @@ export class Client {
     return this.requests.pages(`v1/files/${segment(uid)}/objects`, isListOf(isObjectRow), query, options);
   }
 
+  /** Every event, oldest first, one JSON object a line: the answer's body is the caller's to read. */
+  async exportEvents(options?: Aborting): Promise<Response> {
+    const headers = { Accept: 'application/x-ndjson' };
+    return this.requests.request('GET', 'v1/audit', { query: { order: 'asc' }, headers, ...options });
+  }
+
   trash(query: Query, options?: Aborting): AsyncGenerator<TrashList> {
     return this.requests.pages('v1/trash', isTrashList, query, options);
   }

@@ -16,6 +16,18 @@ import {
   type Scalar,
 } from '../storage/read-model/port.js';
 
+/** Answers at once, for whoever holds the model alone and need not wait for it. */
+export interface AtOnce {
+  get<C extends Collection>(collection: C, keys: readonly Key[]): Rows[C][];
+  /** `limit` may be as high as one likes. */
+  find<C extends Collection>(collection: C, query: Find): Rows[C][];
+  total(collection: Collection, where: readonly Condition[], sum?: string): { rows: number; sum: number };
+}
+
+export interface InMemoryReadModel extends ReadModel {
+  readonly atOnce: AtOnce;
+}
+
 /**
  * The read model in memory, as plainly as it can be said: every question looks at every row that could meet it, and sorts. What the
  * other adapters answer is compared with this one; the simulation and `lethe replay` run on it.
@@ -23,7 +35,7 @@ import {
  * Rows go in and out as JSON, so that nobody holds a row of it and what JSON loses is lost here too. `close` lets go of nothing: the
  * same model can be opened again after a simulated crash.
  */
-export const inMemoryReadModel = (): ReadModel => {
+export const inMemoryReadModel = (): InMemoryReadModel => {
   const tables: { readonly [C in Collection]: Table<C> } = {
     catalogue: new Table('catalogue'),
     versions: new Table('versions'),
@@ -36,22 +48,10 @@ export const inMemoryReadModel = (): ReadModel => {
   const tableOf = <C extends Collection>(collection: C): Table<C> => tables[collection];
   let checkpoint = 0n;
 
-  return {
-    checkpoint: async () => checkpoint,
+  const atOnce: AtOnce = {
+    get: (collection, keys) => tableOf(collection).get(keys),
 
-    apply: async (changes, from, to) => {
-      if (checkpoint !== from)
-        throw new CheckpointMoved(`the read model stands at ${checkpoint}, no longer at ${from}`);
-      // What cannot be written throws here, before anything is.
-      const writes = COLLECTIONS.map((collection) => prepared(tableOf(collection), collection, changes));
-      for (const write of writes) write();
-      checkpoint = to;
-    },
-
-    get: async (collection, keys) => tableOf(collection).get(keys),
-
-    find: async (collection, { where, sort, after, limit }) => {
-      refuseUnbounded({ where, sort, after, limit });
+    find: (collection, { where, sort, after, limit }) => {
       const order = (a: readonly Scalar[], b: readonly Scalar[]): number => {
         for (const [i, { descending }] of sort.entries()) {
           const difference = compare(a[i] ?? null, b[i] ?? null);
@@ -69,7 +69,7 @@ export const inMemoryReadModel = (): ReadModel => {
         .map(({ row }) => tableOf(collection).copy(row));
     },
 
-    total: async (collection, where, sum) => {
+    total: (collection, where, sum) => {
       const rows = tableOf(collection).matching(where);
       const numbers = sum === undefined ? [] : rows.map((row) => scalarAt(row, sum));
       return {
@@ -77,6 +77,29 @@ export const inMemoryReadModel = (): ReadModel => {
         sum: numbers.reduce<number>((total, n) => total + (typeof n === 'number' ? n : 0), 0),
       };
     },
+  };
+
+  return {
+    atOnce,
+    checkpoint: async () => checkpoint,
+
+    apply: async (changes, from, to) => {
+      if (checkpoint !== from)
+        throw new CheckpointMoved(`the read model stands at ${checkpoint}, no longer at ${from}`);
+      // What cannot be written throws here, before anything is.
+      const writes = COLLECTIONS.map((collection) => prepared(tableOf(collection), collection, changes));
+      for (const write of writes) write();
+      checkpoint = to;
+    },
+
+    get: async (collection, keys) => atOnce.get(collection, keys),
+
+    find: async (collection, query) => {
+      refuseUnbounded(query);
+      return atOnce.find(collection, query);
+    },
+
+    total: async (collection, where, sum) => atOnce.total(collection, where, sum),
 
     beginLoad: async () => undefined,
     endLoad: async () => undefined,

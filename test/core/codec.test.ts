@@ -4,7 +4,16 @@ import { decode, digestOf, encode, streamOf, Unreadable } from '../../src/events
 import { EVENTS, metadataSchema, type LetheEvent, type Metadata, type Recorded } from '../../src/events/events.js';
 import { historyRow } from '../../src/projections/project.js';
 import type { StoredEvent } from '../../src/storage/event-store/port.js';
-import { deletionStarted, FILE, purged, purgeRequested, registered, trashed } from '../../src/testing/events.js';
+import {
+  DATASET,
+  dataset,
+  deletionStarted,
+  FILE,
+  purged,
+  purgeRequested,
+  registered,
+  trashed,
+} from '../../src/testing/events.js';
 import { TestLog } from '../../src/testing/log.js';
 import {
   describe as described,
@@ -183,6 +192,16 @@ describe('what was encoded', () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  test('keeps its members in the order in which they were written', () => {
+    const { files, ...fields } = dataset({ name: 'sales' });
+    const log = new TestLog();
+    log.happens(DATASET, registered({ fields: { files, ...fields } }));
+    const [stored] = log.stored;
+    const recorded = stored === undefined ? null : decode(PREFIX, stored);
+    expect(recorded && JSON.stringify(historyRow(recorded).data)).toBe(stored?.data);
+    expect(stored?.data).toMatch(/"fields":\{"files"/);
   });
 
   test('is encoded the same when it was decoded, byte for byte: an export proves itself by its digests', () => {

@@ -4,7 +4,7 @@ import { Corrupt, Full, Unavailable } from '../errors.js';
 /** "Leth": what SQLite keeps in a file's header, so that another program's database is told from a log. */
 export const APPLICATION_ID = 0x4c657468;
 
-/** The version of the schema in sqlite.thread.ts, in `user_version`. A later version of Lethe that changes it reads and upgrades this one. */
+/** The version of the schema in sqlite.file.ts, in `user_version`. A later version of Lethe that changes it reads and upgrades this one. */
 export const FORMAT = 1;
 
 /** Opens a connection; SQLite itself touches the file only with the first statement. */
