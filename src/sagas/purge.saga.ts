@@ -15,6 +15,8 @@ import { Rounds, type RoundsPorts } from './rounds.js';
 
 /** A store call is sent within this time of reading the stream, or not at all (design, section 4). */
 const FRESH_MS = 60_000;
+/** How long a purge is left alone whose stream and verdict contradict each other. */
+const STUCK_MS = 60_000;
 /** Purges that one worker carries out at once. */
 const LANES = 16;
 const PAGE = 200;
@@ -104,7 +106,7 @@ export class PurgeSaga {
   }
 
   private async carryOut(row: PurgeRow, key: string, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
+    for (let reported: number | null = null; !signal.aborted;) {
       const readAt = this.ports.clock.monotonic();
       const { record } = await readRecord(this.ports.journal, row);
       const purge = record?.purge ?? null;
@@ -121,7 +123,14 @@ export class PurgeSaga {
         if (record.position > Number(this.ports.checkpoint())) this.settled.set(key, BigInt(record.position));
         return;
       }
+      if (record.revision === reported) {
+        // No log that Lethe wrote leads here. To ask again at once would keep this process from everything else.
+        this.ports.log.error({ record: key, step }, 'a step of a purge came to nothing; it is tried again in a minute');
+        this.resting.set(key, { until: readAt + STUCK_MS, position: stampOf(purge) });
+        return;
+      }
       await this.report(record, purge, await this.take(step, record, purge, this.guard(row, readAt)));
+      reported = record.revision;
     }
   }
 
