@@ -92,7 +92,7 @@ const rooms = [
   ),
   room(
     'client',
-    ['^src/api/(.*schema|answers\\.ts$)', '^src/service\\.ts$'],
+    ['^src/api/(.*schema|answers\\.ts$)', '^src/(service|config)\\.ts$'],
     'The SDK is a client like any other: it knows the JSON of the API and nothing of how it comes about.',
   ),
   {
@@ -105,17 +105,17 @@ const rooms = [
   {
     name: 'client-opens-a-service-lazily',
     comment:
-      'connect({ data }) runs a service in this process, from connect.ts and by import() alone: whoever connects to a URL must not load a server.',
+      'connect({ data }) runs a service in this process, from in-process.ts and by import() alone: whoever connects to a URL must not load a server.',
     severity: 'error',
     from: { path: '^src/client/' },
-    to: { path: '^src/service\\.ts$', dependencyTypesNot: ['dynamic-import', 'type-only'] },
+    to: { path: '^src/(service|config)\\.ts$', dependencyTypesNot: ['dynamic-import', 'type-only'] },
   },
   {
-    name: 'client-opens-a-service-in-connect',
+    name: 'client-opens-a-service-in-one-place',
     comment: 'One file of the SDK knows that a service can run in this process.',
     severity: 'error',
-    from: { path: '^src/client/', pathNot: '^src/client/connect\\.ts$' },
-    to: { path: '^src/service\\.ts$' },
+    from: { path: '^src/client/', pathNot: '^src/client/in-process\\.ts$' },
+    to: { path: '^src/(service|config)\\.ts$' },
   },
   room(
     'cli',
@@ -260,7 +260,13 @@ const everywhere = [
     from: {
       orphan: true,
       path: '^src/',
-      pathNot: ['^src/main\\.ts$', '^src/cli/main\\.ts$', '^src/client/connect\\.ts$', '^src/testing/', THREAD],
+      pathNot: [
+        '^src/main\\.ts$',
+        '^src/cli/main\\.ts$',
+        '^src/client/(connect|browser)\\.ts$',
+        '^src/testing/',
+        THREAD,
+      ],
     },
     to: {},
   },

@@ -259,6 +259,8 @@ const injected = async (app: NestFastifyApplication, request: Request): Promise<
     method,
     url: url.pathname + url.search,
     headers: { ...Object.fromEntries(request.headers), host: 'localhost' },
+    // What a connection that is closed is to a service with a port.
+    signal: request.signal,
   };
   if (request.body !== null) options.payload = Readable.fromWeb(request.body);
   const answer = await app

@@ -1,4 +1,5 @@
 import type {
+  bulkResultAnswer,
   DatasetAnswer,
   FileAnswer,
   List,
@@ -7,14 +8,29 @@ import type {
   tombstoneAnswer,
   warningAnswer,
 } from '../api/answers.js';
+import type {
+  bulkSchema,
+  patchDatasetSchema,
+  patchFileSchema,
+  patchPlainSchema,
+  registerDatasetSchema,
+  registerFileSchema,
+  registerPlainSchema,
+  registerStorageSchema,
+  uploadSchema,
+} from '../api/schemas.js';
 
 /* What the API answers, as types: they follow from its own schemas, and nothing of those runs here. */
 
 export type {
+  BulkAnswer,
   CommandAnswer,
+  DatasetAnswer,
+  FileAnswer,
   HistoryAnswer,
   List,
   OperationAnswer,
+  PlainAnswer,
   PreviewAnswer,
   ProblemAnswer,
   PurgeAnswer,
@@ -23,9 +39,21 @@ export type {
 } from '../api/answers.js';
 
 interface Schema {
-  readonly _zod: { readonly output: unknown };
+  readonly _zod: { readonly output: unknown; readonly input: unknown };
 }
 type Output<S extends Schema> = S['_zod']['output'];
+type Input<S extends Schema> = S['_zod']['input'];
+
+export type Upload = Input<typeof uploadSchema>;
+export type FileRegistration = Input<typeof registerFileSchema>;
+export type DatasetRegistration = Input<typeof registerDatasetSchema>;
+export type PlainRegistration = Input<typeof registerPlainSchema>;
+export type StorageRegistration = Input<typeof registerStorageSchema>;
+export type FilePatch = Input<typeof patchFileSchema>;
+export type DatasetPatch = Input<typeof patchDatasetSchema>;
+export type PlainPatch = Input<typeof patchPlainSchema>;
+export type Bulk = Input<typeof bulkSchema>;
+export type BulkResult = Output<typeof bulkResultAnswer>;
 
 export type Warning = Output<typeof warningAnswer>;
 export type Registry = Output<typeof registryAnswer>;
@@ -52,4 +80,24 @@ export interface EmptyingPreview {
 export interface Ref {
   readonly registry: string;
   readonly uid: string;
+}
+
+/** `GET /stats`. */
+export interface Stats {
+  readonly groups: readonly {
+    readonly registry: string;
+    /** Null where there is none. */
+    readonly suffix: string | null;
+    readonly visibility: 1 | 0 | -1;
+    readonly records: number;
+    readonly bytes: number;
+  }[];
+  readonly projection: {
+    readonly position: string;
+    readonly head: string;
+    /** Null where the log does not number its events. */
+    readonly lagEvents: number | null;
+    readonly lagMs: number;
+  };
+  readonly purges: { readonly pending: number; readonly failed: number; readonly parked: number };
 }

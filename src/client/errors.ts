@@ -1,5 +1,5 @@
-import type { PreviewAnswer, ProblemAnswer, Ref, Tombstone, Totals } from './answers.js';
-import { isPreview, isRefs, isTombstone, isTotals } from './shapes.js';
+import type { PreviewAnswer, ProblemAnswer, PurgeAnswer, Ref, Tombstone, Totals } from './answers.js';
+import { isPreview, isPurge, isRefs, isTombstone, isTotals } from './shapes.js';
 
 /** A refusal or failure, as the service said it: `message` is a sentence that says what to do. One class for each code. */
 export class LetheError extends Error {
@@ -11,8 +11,9 @@ export class LetheError extends Error {
     super(problem.detail, options);
   }
 
+  /** The name of the code's class, spelt from the code: a bundler may have renamed the class. */
   override get name(): string {
-    return this.constructor.name;
+    return this.code.replace(/(?:^|-)([a-z])/g, (_, letter: string) => letter.toUpperCase());
   }
   get code(): string {
     return this.problem.code;
@@ -58,16 +59,37 @@ export class NotFound extends LetheError {}
 /** @public */ export class RevisionChanged extends LetheError {}
 /** @public */ export class TooLarge extends LetheError {}
 /** @public */ export class UnsupportedMedia extends LetheError {}
-/** @public */ export class RangeNotSatisfiable extends LetheError {}
+/** @public */ export class RangeNotSatisfiable extends LetheError {
+  override get name(): string {
+    return 'RangeNotSatisfiable';
+  }
+}
 /** @public */ export class NotTrashable extends LetheError {}
 /** @public */ export class IdempotencyMismatch extends LetheError {}
 /** @public */ export class RateLimited extends LetheError {}
 /** @public */ export class Internal extends LetheError {}
 /** @public */ export class Overloaded extends LetheError {}
 /** @public */ export class ProjectionBehind extends LetheError {}
-/** @public */ export class StoreUnavailable extends LetheError {}
 /** @public */ export class StorageFull extends LetheError {}
-/** @public */ export class Referenced extends WithRecords {}
+
+/** A store is down; or a purge is parked for a person. */
+export class StoreUnavailable extends LetheError {
+  /** The parked purge; null where it is about none. */
+  get purge(): PurgeAnswer | null {
+    return purgeIn(this.problem);
+  }
+}
+
+/** Other records point to it. */
+export class Referenced extends WithRecords {
+  /** The purge that was called off; null where the call itself was refused. */
+  get purge(): PurgeAnswer | null {
+    return purgeIn(this.problem);
+  }
+}
+
+const purgeIn = ({ purge }: ProblemAnswer): PurgeAnswer | null => (isPurge(purge) ? purge : null);
+
 /** @public */ export class Duplicate extends WithRecords {}
 
 /** A purge that needs a yes. */
@@ -94,21 +116,41 @@ export class Purged extends LetheError {
 
 /** No answer came: nothing listens there, or the connection broke. A command may or may not have been carried out. */
 export class Unreachable extends LetheError {
-  constructor(url: string, cause: unknown) {
-    super(made('unreachable', 'No answer', `${url} does not answer: ${reasonOf(cause)}`), { cause });
+  constructor(url: string, cause: unknown, note = '') {
+    super(made('unreachable', 'No answer', `${url} does not answer: ${reasonOf(cause)}${note}`), { cause });
+  }
+}
+
+/** A record's `data` is not what the caller's schema says. */
+export class UnexpectedData extends LetheError {
+  constructor({ registry, uid }: Ref, messages: readonly string[]) {
+    super(
+      made(
+        'unexpected-data',
+        'Unexpected data',
+        `The data of ${registry}/${uid} is not as the schema given here says: ${messages.join('; ')}`,
+      ),
+    );
   }
 }
 
 /** An answer that is none of Lethe's. */
 export class NotLethe extends LetheError {
-  constructor(url: string, status: number) {
+  constructor(
+    url: string,
+    /** The status of that answer. */
+    readonly answered: number,
+  ) {
     super(
       made(
         'unexpected-answer',
         'Unexpected answer',
-        `${url} answered with ${status}, and not as Lethe does. Is it one?`,
+        `${url} answered with ${answered}, and not as Lethe does. Is it one?`,
       ),
     );
+  }
+  override get name(): string {
+    return 'NotLethe';
   }
 }
 
@@ -151,6 +193,39 @@ export const errorOf = (problem: ProblemAnswer): LetheError => {
 
 /** What the service would say, where there is no need to ask it. */
 export const notFound = (detail: string): NotFound => new NotFound(made('not-found', 'Not found', detail, 404));
+
+/** Input that cannot be sent as it is. @param faults with JSON Pointers, as the service names them */
+export const invalid = (faults: readonly { readonly path: string; readonly message: string }[]): Invalid =>
+  new Invalid({
+    ...made('invalid', 'Invalid input', `${faults.map(({ message }) => message).join('; ')}. Nothing was sent.`, 422),
+    errors: [...faults],
+  });
+
+/** How a purge ended that did not end as it was asked for. */
+export const parked = (purge: PurgeAnswer): StoreUnavailable =>
+  new StoreUnavailable({
+    ...made(
+      'store-unavailable',
+      'Store unavailable',
+      `The purge of ${purge.registry}/${purge.uid} is parked after ${purge.attempts} attempts: ${purge.error ?? 'unknown'}. Mend that, then retry the purge.`,
+      503,
+    ),
+    purge,
+  });
+
+/** As `parked`. */
+export const calledOff = (purge: PurgeAnswer): Referenced =>
+  new Referenced({
+    ...made(
+      'referenced',
+      'Referenced',
+      `The purge of ${purge.registry}/${purge.uid} was called off: another record came to point at it. Change that one first.`,
+      409,
+    ),
+    by: purge.by,
+    count: purge.by.length,
+    purge,
+  });
 
 const made = (code: string, title: string, detail: string, status = 0): ProblemAnswer => ({
   type: `urn:lethe:${code}`,

@@ -11,11 +11,25 @@ export interface Aborting {
   readonly signal?: AbortSignal | undefined;
 }
 
-interface RequestOptions extends Aborting {
+/** A body that is no JSON. */
+export interface Payload {
+  /** Null where the platform knows it. */
+  readonly contentType: string | null;
+  /** For each attempt anew. */
+  readonly open: () => FormData | ReadableStream<Uint8Array>;
+  /** Whether it can be opened a single time. */
+  readonly once: boolean;
+}
+
+export interface RequestOptions extends Aborting {
   readonly query?: Query;
-  /** JSON, or a form for uploads. */
+  /** JSON. */
   readonly body?: unknown;
+  /** Instead of JSON. */
+  readonly payload?: Payload;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Of a command; a random one by default. */
+  readonly idempotencyKey?: string | undefined;
 }
 
 export interface ClientOptions {
@@ -27,6 +41,8 @@ export interface ClientOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** How requests are sent; the platform's `fetch` by default. */
   readonly fetch?: Fetch;
+  /** Ends whatever is under way. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -37,30 +53,32 @@ export class Requests {
   private readonly base: URL;
   private readonly fetch: Fetch;
   private readonly headers: Readonly<Record<string, string>>;
+  private readonly closing: AbortSignal | null;
   private position = 0n;
 
   /** @throws TypeError for an API key that no header can carry */
   constructor(options: ClientOptions) {
     this.base = new URL(options.url.endsWith('/') ? options.url : `${options.url}/`);
     this.fetch = options.fetch ?? platformFetch;
+    this.closing = options.signal ?? null;
     this.headers = { ...options.headers, ...(options.apiKey !== undefined && authorization(options.apiKey)) };
   }
 
   /** Any request of the API, below 400; its body is the caller's to read. */
-  async request(
-    method: Method,
-    path: string,
-    { query, body, headers, signal }: RequestOptions = {},
-  ): Promise<Response> {
+  async request(method: Method, path: string, options: RequestOptions = {}): Promise<Response> {
+    const { query, body, payload, headers, idempotencyKey } = options;
     const url = new URL(path, this.base);
     url.search = searchOf(query ?? {});
     const sent = new Headers({ ...this.headers, ...headers });
-    if (method !== 'GET') sent.set('Idempotency-Key', crypto.randomUUID());
-    if (body !== undefined && !(body instanceof FormData)) sent.set('Content-Type', 'application/json');
-    const payload = body === undefined || body instanceof FormData ? (body ?? null) : JSON.stringify(body);
+    if (method !== 'GET') sent.set('Idempotency-Key', idempotencyKey ?? randomKey());
+    const contentType = payload === undefined ? 'application/json' : payload.contentType;
+    if ((payload !== undefined || body !== undefined) && contentType !== null) sent.set('Content-Type', contentType);
     if (this.position > 0n) sent.set('X-Min-Position', String(this.position));
-    const build = (): Request => new Request(url, { method, headers: sent, body: payload, signal: signal ?? null });
-    const answer = await send(this.fetch, build, signal ?? null);
+    const json = body === undefined ? null : JSON.stringify(body);
+    const signal = this.either(options.signal);
+    const build = (): Request =>
+      new Request(url, { method, headers: sent, body: payload?.open() ?? json, signal, duplex: 'half' });
+    const answer = await send(this.fetch, build, { signal, once: payload?.once ?? false });
     this.saw(answer.headers.get('X-Position'));
     return answer;
   }
@@ -68,7 +86,7 @@ export class Requests {
   /** A request whose answer is JSON of a known shape. */
   async json<T>(method: Method, path: string, is: Guard<T>, options?: RequestOptions): Promise<T> {
     const answer = await this.request(method, path, options);
-    const body = await this.bodyOf(answer, options?.signal ?? null);
+    const body = await this.bodyOf(answer, this.either(options?.signal));
     if (is(body)) return body;
     throw new NotLethe(this.base.origin, answer.status);
   }
@@ -98,7 +116,14 @@ export class Requests {
     }
   }
 
-  private saw(position: string | null): void {
+  /** A signal for what a caller may end, and the end of all. */
+  either(signal: AbortSignal | undefined): AbortSignal | null {
+    if (signal === undefined || this.closing === null) return signal ?? this.closing;
+    return AbortSignal.any([signal, this.closing]);
+  }
+
+  /** From now on nothing is read that is older. */
+  saw(position: string | null): void {
     if (position === null || !/^\d{1,19}$/.test(position)) return;
     const seen = BigInt(position);
     if (seen > this.position) this.position = seen;
@@ -113,6 +138,10 @@ const authorization = (apiKey: string): { readonly Authorization: string } => {
     );
   return { Authorization: `Bearer ${apiKey}` };
 };
+
+/** `crypto.randomUUID` is not there for pages that came by plain HTTP. */
+const randomKey = (): string =>
+  [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 
 const searchOf = (query: Query): string => {
   if (query instanceof URLSearchParams) return query.toString();

@@ -1,16 +1,21 @@
 import type {
+  BulkAnswer,
   CommandAnswer,
+  DatasetAnswer,
   EmptyingPreview,
+  FileAnswer,
   HistoryAnswer,
   List,
   ObjectRow,
   OperationAnswer,
+  PlainAnswer,
   PreviewAnswer,
   ProblemAnswer,
   PurgeAnswer,
   RecordAnswer,
   Ref,
   Registry,
+  Stats,
   Tombstone,
   Totals,
   TrashList,
@@ -32,6 +37,9 @@ const hasText = (value: Members, ...names: string[]): boolean => names.every((na
 const isRef = (body: unknown): body is Ref => isObject(body) && hasText(body, 'registry', 'uid');
 
 export const isRecord = (body: unknown): body is RecordAnswer => isRef(body) && 'createdAt' in body;
+export const isFile = (body: unknown): body is FileAnswer => isRecord(body) && body.registry === 'files';
+export const isDataset = (body: unknown): body is DatasetAnswer => isRecord(body) && body.registry === 'datasets';
+export const isPlain = (body: unknown): body is PlainAnswer => isRecord(body) && 'data' in body;
 export const isCommand = (body: unknown): body is CommandAnswer =>
   isObject(body) && hasText(body, 'outcome') && Array.isArray(body['warnings']);
 export const isPurge = (body: unknown): body is PurgeAnswer => isRef(body) && 'attempts' in body;
@@ -40,12 +48,17 @@ export const isObjectRow = (body: unknown): body is ObjectRow => isObject(body) 
 export const isRegistry = (body: unknown): body is Registry => isObject(body) && hasText(body, 'name', 'kind');
 export const isOperation = (body: unknown): body is OperationAnswer =>
   isObject(body) && hasText(body, 'id', 'state') && isObject(body['counts']);
+export const isBulk = (body: unknown): body is BulkAnswer => isObject(body) && Array.isArray(body['results']);
+export const isStats = (body: unknown): body is Stats =>
+  isObject(body) && Array.isArray(body['groups']) && isObject(body['projection']);
 export const isPreview = (body: unknown): body is PreviewAnswer => isRef(body) && 'object' in body;
 export const isTombstone = (body: unknown): body is Tombstone => isRef(body) && 'receipt' in body;
 export const isTotals = (body: unknown): body is Totals =>
   isObject(body) && typeof body['records'] === 'number' && typeof body['bytes'] === 'number';
 export const isEmptyingPreview = (body: unknown): body is EmptyingPreview =>
   isObject(body) && body['dryRun'] === true && isTotals(body['totals']);
+export const isEmptyTrash = (body: unknown): body is OperationAnswer | EmptyingPreview =>
+  isOperation(body) || isEmptyingPreview(body);
 export const isProblem = (body: unknown): body is ProblemAnswer =>
   isObject(body) && hasText(body, 'code', 'detail') && typeof body['status'] === 'number';
 
