@@ -20,6 +20,7 @@ interface Options {
 export const addAdd = (program: Command): void => {
   program
     .command('add')
+    .summary('register files and folders')
     .description('register files and folders: in place where they lie in a storage, else by a copy')
     .argument('<path...>', 'files or folders')
     .option('--key <key>', 'the name to give it; for a folder, what stands before the names in it')
