@@ -25,7 +25,7 @@ const levelFunction = (program: string, { path, flags, levels, operands, repeats
   local -a verbs=(
 ${levels.map((level) => `    ${quoted(`${level.name}:${level.about}`)}`).join('\n')}
   )
-  _arguments -C ${[...options, quoted('1: :->verb'), quoted('*:: :->rest')].join(lineBreak)}
+  _arguments -C -A '-*' ${[...options, quoted('1: :->verb'), quoted('*:: :->rest')].join(lineBreak)}
   case "$state $line[1]" in
     verb*) _describe verb verbs ;;
 ${levels.map((level) => `    'rest ${level.name}') ${functionName(program, level.path)} ;;`).join('\n')}

@@ -120,7 +120,7 @@ describe('completion in other shells', () => {
     shell.child.stdin?.write('lethe compl\tba\t\n');
     await shell.saw('<completion><bash>');
     shell.child.stdin?.write('lethe --json add --data zs\t --descr\tx zsh/z\tx\t\n');
-    await shell.saw('<--json><add><--data><zsh/><--description><x><zsh/z data/x.parquet>');
+    await shell.saw('<--json><add><--data><zsh><--description><x><zsh/z data/x.parquet>');
     shell.child.stdin?.write('lethe trash em\t --reg\tfi\t\n');
     await shell.saw('<trash><empty><--registry><files>');
     shell.child.stdin?.write('exit\n');
