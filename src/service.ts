@@ -11,7 +11,9 @@ import { BODY_LIMIT, EdgeAdapter, installEdge } from './api/edge.js';
 import { installOpenApi } from './api/openapi.js';
 import type { ApiPorts } from './api/ports.js';
 import { installUi } from './api/ui.js';
+import { Streaming } from './api/streaming.js';
 import { refusingUnread } from './api/unread.js';
+import { EVENT_BEAT, eventMessage } from './api/wire.js';
 import { AppModule } from './app.module.js';
 import { Boot, type BootStep } from './boot.js';
 import { watchCheckpoint } from './checkpoint-watch.js';
@@ -22,10 +24,13 @@ import { StoreUnavailable } from './commands/refusals.js';
 import { Registries } from './commands/registries.js';
 import { ensureStorages, storeOf } from './commands/storages.js';
 import type { Config } from './config.js';
+import { Metrics, type MetricSources } from './metrics.js';
 import type { Clock, Log } from './ports.js';
+import { Feed } from './projections/feed.js';
 import { allStorages, storedOf } from './projections/neighbours.js';
 import { Progress } from './projections/progress.js';
 import type { QueryPorts } from './projections/query.handlers.js';
+import { projectionState, purgeQueue } from './projections/state.js';
 import { Projector } from './projector.js';
 import { readiness } from './readiness.js';
 import { systemClock, systemIds, systemRandom } from './system.js';
@@ -124,7 +129,20 @@ const open = async (config: Config, log: Log, opened: Closers): Promise<Service>
   };
   const boot = new Boot({ clock, random: systemRandom, log });
   let startedAt: bigint | null = null;
+  const stopping = new AbortController();
   const root = config.storages.find(({ name }) => name === 'default')?.root ?? 'file:';
+  const feed = new Feed({ model, progress, clock, log, render: eventMessage, beat: EVENT_BEAT });
+  const metrics = new Metrics();
+  const measured: MetricSources = {
+    clock,
+    log,
+    projection: () => projectionState({ events: store, progress, clock }),
+    purges: () => purgeQueue(model),
+    skipped: () => projector?.status?.skipped ?? null,
+    halted: () => projector?.status?.halted ?? null,
+    readers: () => feed.readers,
+    dropped: () => app.get(Streaming).dropped,
+  };
   const apiPorts: ApiPorts = {
     registries,
     keys: config.apiKeys,
@@ -137,12 +155,17 @@ const open = async (config: Config, log: Log, opened: Closers): Promise<Service>
       if (storage === undefined) throw new StoreUnavailable(`The storage ${uid} is not registered any more.`);
       return { storage, store: await storeOf(stores, storage) };
     },
+    feed,
+    head: () => store.head(),
+    metrics: () => metrics.read(measured),
+    stopping: stopping.signal,
     notReady: readiness({ clock, boot, store, model, stores, root, progress, projector, startedAt: () => startedAt }),
     waitsFor: () => boot.waitsFor,
   };
 
-  const stopping = new AbortController();
-  const app = await createApp(config, commandPorts, { model, progress, clock, stopping: stopping.signal }, apiPorts);
+  const queryPorts: QueryPorts = { model, progress, clock, events: store, stopping: stopping.signal };
+  const app = await createApp(config, commandPorts, queryPorts, apiPorts, metrics);
+  metrics.countCommands(app.get(CommandBus));
   const steps: BootStep[] = [
     {
       name: 'the event store',
@@ -213,6 +236,7 @@ const createApp = async (
   commands: CommandPorts,
   queries: QueryPorts,
   api: ApiPorts,
+  metrics: Metrics,
 ): Promise<NestFastifyApplication> => {
   const adapter = new EdgeAdapter({
     bodyLimit: BODY_LIMIT,
@@ -227,6 +251,7 @@ const createApp = async (
     adapter,
     { logger: false, bodyParser: false, abortOnError: false },
   );
+  metrics.countRequests(adapter.getInstance());
   app.useGlobalFilters(await installEdge(adapter.getInstance(), api));
   if (config.roles.api) {
     installOpenApi(app, config.registries, config.apiKeys.length > 0);

@@ -225,6 +225,21 @@ export const registryAnswer = z.object({
   schema: jsonSchema,
 });
 
+export const statsAnswer = z.object({
+  groups: z.array(
+    z.object({
+      registry: z.string(),
+      suffix: nullableText,
+      visibility: z.number(),
+      records: z.number(),
+      bytes: z.number(),
+    }),
+  ),
+  projection: z.object({ position, head: position, lagEvents: z.number().nullable(), lagMs: z.number() }),
+  purges: z.object({ pending: z.number(), failed: z.number(), parked: z.number() }),
+});
+export type StatsAnswer = z.infer<typeof statsAnswer>;
+
 export const listAnswer = <T extends z.ZodType>(item: T) =>
   z.object({ items: z.array(item), next: nullableText, position, total: z.number().optional() });
 

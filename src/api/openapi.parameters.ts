@@ -1,4 +1,5 @@
 import { DURATION_PATTERN } from './duration.js';
+import { EVENTS } from '../events/events.js';
 import type { Schema } from './openapi.schemas.js';
 import { WORDS } from './openapi.words.js';
 import { DEFAULT_LIMIT, fieldsOf, MAX_LIMIT, OPERATORS, type Field } from './query-language.js';
@@ -109,6 +110,22 @@ const PARAMETERS = {
   },
   anyVisibility: query('visibility', '`any`: also where the file is in the trash.', { type: 'string', const: 'any' }),
   innerPath: query('path', 'Of a folder: the path of one file in it.', { type: 'string', minLength: 1 }),
+  auditActor: query('actor', 'Only what this one did.', { type: 'string' }),
+  auditType: query('type', 'Only events of this type.', { type: 'string', enum: Object.keys(EVENTS) }),
+  auditRegistry: query('registry', 'Only of the records of this registry.', { type: 'string' }),
+  auditUid: query('uid', 'Only of the records with this uid.', { type: 'string' }),
+  auditFrom: query('from', 'Only what happened then or later.', { type: 'string', format: 'date-time' }),
+  auditTo: query('to', 'Only what happened before.', { type: 'string', format: 'date-time' }),
+  auditCorrelation: query('correlationId', 'Only what came of this request.', { type: 'string' }),
+  order: query('order', '`asc`: the oldest first.', { type: 'string', enum: ['asc', 'desc'], default: 'desc' }),
+  after: query('after', 'A position: begins right behind it. Without it, with what happens next.', {
+    type: 'string',
+    pattern: '^[0-9]{1,18}$',
+  }),
+  lastEventId: header('Last-Event-ID', 'As `after`, and before it: browsers send it when they come back.', {
+    type: 'string',
+    pattern: '^[0-9]{1,18}$',
+  }),
   limit: query('limit', 'How many on a page.', {
     type: 'integer',
     minimum: 1,
@@ -253,7 +270,7 @@ export const HEADERS: Readonly<Record<HeaderName, Header>> = {
   Link: { description: 'The next page, as `rel="next"`; absent on the last.', schema: TEXT },
   'Accept-Ranges': { description: '`bytes`.', schema: TEXT },
   'Content-Range': { description: 'Which bytes of how many.', schema: TEXT },
-  'Content-Disposition': { description: 'An attachment, with the name from the key.', schema: TEXT },
+  'Content-Disposition': { description: 'An attachment, with its name.', schema: TEXT },
   'X-Content-Type-Options': { description: '`nosniff`.', schema: TEXT },
   'WWW-Authenticate': { description: '`Bearer`, with an `error` where a key was sent.', schema: TEXT },
 };

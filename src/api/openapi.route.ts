@@ -38,6 +38,8 @@ export interface Answer {
   readonly description: string;
   /** `bytes`: application/octet-stream. Left out: no body. */
   readonly schema?: SchemaName | 'bytes';
+  /** Other media types that the same comes as, if the caller asks for them: text each. */
+  readonly texts?: readonly string[];
   readonly headers?: readonly HeaderName[];
 }
 
@@ -51,6 +53,7 @@ export const TAGS = {
   Trash: 'What was put away, and can be brought back until it is purged.',
   Purges: 'How far the purges are.',
   Operations: 'Long work.',
+  Audit: 'Every event: who did what, when and why.',
   Service: 'The service itself.',
 } as const;
 

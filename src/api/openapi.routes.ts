@@ -1,3 +1,4 @@
+import { AUDIT } from './openapi.audit.js';
 import { DATASETS, FILES, plainRoutes, STORAGES } from './openapi.registries.js';
 import { ACCEPTED, BODY, CHANGE, COMMAND, COMMANDED, JSON_ONLY, LISTED, WRITE, type Route } from './openapi.route.js';
 
@@ -281,5 +282,6 @@ export const routes = (withSchema: readonly string[]): Route[] => [
   ...BULK,
   ...PURGES,
   ...OPERATIONS,
+  ...AUDIT,
   ...SERVICE,
 ];

@@ -239,11 +239,18 @@ const responses = (route: Route): Record<string, object> => {
 };
 
 /** An answer, and the problems that come with the same status. */
-const response = ({ description, schema, headers: named = [] }: Answer, codes: readonly ProblemCode[]): object => ({
+const response = (
+  { description, schema, texts = [], headers: named = [] }: Answer,
+  codes: readonly ProblemCode[],
+): object => ({
   description,
   headers: headers(named),
-  ...(schema !== undefined && {
-    content: { ...content(schema), ...(codes.length > 0 && problemContent(codes)) },
+  ...((schema !== undefined || texts.length > 0) && {
+    content: {
+      ...(schema !== undefined && content(schema)),
+      ...Object.fromEntries(texts.map((media) => [media, { schema: { type: 'string' } }])),
+      ...(codes.length > 0 && problemContent(codes)),
+    },
   }),
 });
 

@@ -143,7 +143,7 @@ const conditions = (
   return found;
 };
 
-class WrongValue extends Error {}
+export class WrongValue extends Error {}
 
 const condition = ({ path, kind, of }: Field, op: string, value: string): Condition => {
   if (kind === 'member') return { path, op: 'has', value: `${of ?? ''}/${value}` };
@@ -185,7 +185,7 @@ const booleanOf = (value: string): boolean => {
 const rfc3339 = z.iso.datetime({ offset: true });
 
 /** RFC 3339 with any offset, as UTC with milliseconds. */
-const instantOf = (value: string): string => {
+export const instantOf = (value: string): string => {
   // A query's "+" stands for a blank: "+02:00" that was not encoded comes in so.
   const text = value.replace(/ (\d{2}:\d{2})$/, '+$1');
   const time = rfc3339.safeParse(text).success ? Date.parse(text) : Number.NaN;

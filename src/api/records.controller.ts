@@ -17,7 +17,7 @@ import type { Fields } from '../events/events.js';
 import { uidOf } from '../events/ids.js';
 import { isTrashable, uidSchema, type Json, type Ref } from '../events/vocabulary.js';
 import { CountVisible, GetRecord } from '../projections/queries.js';
-import type { CatalogueRow, HistoryRow, PurgeRow } from '../storage/read-model/port.js';
+import type { CatalogueRow, PurgeRow } from '../storage/read-model/port.js';
 import { changing, deleting, Needs } from './access.js';
 import type { CommandAnswer, HistoryAnswer, List, RecordAnswer } from './answers.js';
 import { Commanding, gone } from './commanding.js';
@@ -48,7 +48,7 @@ import {
   registerStorageSchema,
 } from './schemas.js';
 import { Uploads } from './uploads.js';
-import { recordWire } from './wire.js';
+import { historyWire, recordWire } from './wire.js';
 
 /** How long a DELETE on a plain record waits for its purge. */
 const PLAIN_WAIT_MS = 5_000;
@@ -234,14 +234,7 @@ export class RecordsController {
       { path: 'uid', op: 'eq', value: ref.uid },
     ] as const;
     const sort = [{ path: 'revision', descending: false }];
-    const page = await this.listing.page(
-      request,
-      reply,
-      name,
-      'history',
-      paged(name, query, where, sort),
-      (row: HistoryRow) => row,
-    );
+    const page = await this.listing.page(request, reply, name, 'history', paged(name, query, where, sort), historyWire);
     if (page.items.length === 0 && !query.has('cursor')) throw missing(ref);
     return page;
   }

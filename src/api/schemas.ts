@@ -15,8 +15,8 @@ const text = (max: number) =>
     .refine((value) => value.isWellFormed() && !value.includes('\0'), 'must be well-formed text without NUL');
 
 const key = text(1_024).refine((value) => Buffer.byteLength(value) <= 1_024, 'must have at most 1,024 bytes');
-const labels = z.array(uidSchema).max(1_000).refine(unique, 'names a label twice');
-const files = z.array(uidSchema).max(5_000).refine(unique, 'names a file twice');
+const labels = z.array(uidSchema).max(1_000).refine(unique, 'names a label twice').meta({ uniqueItems: true });
+const files = z.array(uidSchema).max(5_000).refine(unique, 'names a file twice').meta({ uniqueItems: true });
 const visibility = z.union([z.literal(1), z.literal(0)]);
 const storageName = text(100);
 

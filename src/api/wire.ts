@@ -1,14 +1,17 @@
 import type { Purge, RecordState } from '../events/record.js';
 import type { Previewed, SeenOperation } from '../projections/query.handlers.js';
-import type { CatalogueRow, PurgeRow } from '../storage/read-model/port.js';
+import type { Stats } from '../projections/stats.handlers.js';
+import type { CatalogueRow, HistoryRow, PurgeRow } from '../storage/read-model/port.js';
 import type { Warning } from '../commands/result.js';
 import type {
   CommandAnswer,
+  HistoryAnswer,
   OperationAnswer,
   PreviewAnswer,
   PurgeAnswer,
   ReceiptAnswer,
   RecordAnswer,
+  StatsAnswer,
 } from './answers.js';
 
 /* From rows to the contract's shapes. Absent values are null; members come in the contract's order. */
@@ -180,6 +183,47 @@ export const operationWire = ({ row, purged, purging }: SeenOperation): Operatio
     endedAt,
   };
 };
+
+export const statsWire = ({ groups, projection, purges }: Stats): StatsAnswer => ({
+  groups: groups.map(({ registry, suffix, visibility, records, bytes }) => ({
+    registry,
+    suffix,
+    visibility,
+    records,
+    bytes,
+  })),
+  projection: { ...projection, position: String(projection.position), head: String(projection.head) },
+  purges: { ...purges },
+});
+
+/** An event's row with its fields in the order of the contract: what exports are made of is the same from every adapter. */
+export const historyWire = (row: HistoryRow): HistoryAnswer => {
+  const { position, registry, uid, revision, id, at, actor, type, version, reason } = row;
+  const { data, commandId, correlationId, previous } = row;
+  return {
+    position,
+    registry,
+    uid,
+    revision,
+    id,
+    at,
+    actor,
+    type,
+    version,
+    reason,
+    data,
+    commandId,
+    correlationId,
+    previous,
+  };
+};
+
+/** A message of the event stream (HTML, 9.2): JSON has no line break. */
+export const eventMessage = (row: HistoryRow): string =>
+  `id: ${row.position}\nevent: ${row.type}\ndata: ${JSON.stringify(historyWire(row))}\n\n`;
+
+/** A comment of the event stream. */
+export const EVENT_BEAT = ':\n\n';
 
 export const warningsWire = (warnings: readonly Warning[]): CommandAnswer['warnings'] =>
   warnings.map(({ code, message, by }) => (by === undefined ? { code, message } : { code, message, by: [...by] }));

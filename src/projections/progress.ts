@@ -2,7 +2,7 @@ import type { Clock } from '../ports.js';
 import type { Position } from '../storage/event-store/port.js';
 
 /** The projection has not reached a position within the bound. */
-class ProjectionBehind extends Error {
+export class ProjectionBehind extends Error {
   override readonly name = 'ProjectionBehind';
   constructor(
     readonly wanted: Position,
@@ -37,6 +37,7 @@ export class Progress {
   /** Called when somebody begins to wait for the projection, or for work. */
   onAwaited: () => void = () => undefined;
   private readonly listeners = new Set<() => void>();
+  private readonly movers = new Set<() => void>();
 
   constructor(
     private readonly clock: Clock,
@@ -63,7 +64,7 @@ export class Progress {
   }
 
   get isAwaited(): boolean {
-    return this.waiters.length > 0 || this.listeners.size > 0;
+    return this.waiters.length > 0 || this.listeners.size > 0 || this.movers.size > 0;
   }
 
   /**
@@ -88,6 +89,7 @@ export class Progress {
       this.work = workAt;
       for (const listener of this.listeners) listener();
     }
+    for (const mover of [...this.movers]) mover();
     const due = this.waiters.filter(({ position }) => position <= checkpoint);
     if (due.length === 0) return;
     this.waiters = this.waiters.filter(({ position }) => position > checkpoint);
@@ -99,6 +101,13 @@ export class Progress {
     this.listeners.add(listener);
     this.onAwaited();
     return () => this.listeners.delete(listener);
+  }
+
+  /** Calls the listener whenever the model holds more of the log. @returns how to stop that */
+  onMoved(listener: () => void): () => void {
+    this.movers.add(listener);
+    this.onAwaited();
+    return () => this.movers.delete(listener);
   }
 
   /**

@@ -46,6 +46,9 @@ export class TrashTotals {
   constructor(readonly where: readonly Condition[]) {}
 }
 
+/** Records and bytes by group, how far the projection is, and what purges wait. */
+export class GetStats {}
+
 /** Live records by registry, with the visibility 1. */
 export class CountVisible {}
 

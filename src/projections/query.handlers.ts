@@ -14,6 +14,7 @@ import type {
 import { fateOf, type Fate } from './fate.js';
 import { allStorages, sharersOf, storedOf, unmanagedAt } from './neighbours.js';
 import type { Progress } from './progress.js';
+import type { StatePorts } from './state.js';
 import {
   AwaitPurge,
   CountVisible,
@@ -26,6 +27,7 @@ import {
 } from './queries.js';
 
 export interface QueryPorts {
+  readonly events: StatePorts['events'];
   readonly model: ReadModel;
   readonly progress: Progress;
   readonly clock: Clock;

@@ -11,6 +11,7 @@ const FOLDER = fileURLToPath(new URL('.', import.meta.url));
  */
 const NOT_CHECKED = 'ignored_auth,positive_data_acceptance';
 const REPORTED = 20_000;
+const LINE = 1_000;
 
 /** What no schema can say of a value that it allows, as Lethe's errors say it: the path, then the message. */
 const BEYOND_SCHEMAS = [
@@ -22,6 +23,8 @@ const BEYOND_SCHEMAS = [
   'has a control character in it$',
   '^/path (nothing lies at|what lies below \\.lethe/)',
   '^/key a semantic key is',
+  '^/storage has a meaning for a purge alone$',
+  '^/records/[0-9]+ names a record twice$',
   '^/metadata must be the first part',
   '^\\S+ no [a-z]+ has the (uid|name)',
   // Absent, it is null: only some registries' own schemas take that.
@@ -29,6 +32,14 @@ const BEYOND_SCHEMAS = [
   // Quotes do not survive the first phase's way to a header.
   '^if-match must be a revision in quotes',
 ];
+
+/** A request of five thousand uids says no more than its beginning. */
+const readable = (report: string): string =>
+  report
+    .split('\n')
+    .map((line) => (line.length > LINE ? `${line.slice(0, LINE)}…` : line))
+    .join('\n')
+    .slice(-REPORTED);
 
 export interface Fuzzing {
   /** The document that says what is right: its URL, or a file. */
@@ -39,6 +50,8 @@ export interface Fuzzing {
   readonly seconds: number;
   /** Generated requests of each route and phase. */
   readonly examples: number;
+  /** Whether what a schema allows may be refused for a known reason alone: for requests that are the same in each run. */
+  readonly strict?: true;
   /** Only the routes with these ids; all of them where left out. */
   readonly only?: readonly string[];
 }
@@ -78,7 +91,7 @@ export const fuzz = async ({ service, uids }: Seeded, it: Fuzzing): Promise<Fuzz
         PYTHONDONTWRITEBYTECODE: '1',
         SCHEMATHESIS_HOOKS: 'hooks',
         LETHE_FUZZ_UIDS: JSON.stringify(uids),
-        LETHE_FUZZ_BEYOND_SCHEMAS: JSON.stringify(BEYOND_SCHEMAS),
+        LETHE_FUZZ_BEYOND_SCHEMAS: JSON.stringify(it.strict === true ? BEYOND_SCHEMAS : ['']),
       },
       cwd: service.data,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -94,5 +107,5 @@ export const fuzz = async ({ service, uids }: Seeded, it: Fuzzing): Promise<Fuzz
   const requests = Number(/(\d+) generated/.exec(report)?.[1] ?? 0);
   // 1 is also the code of a run that broke down: only one that sent something and counted it has found anything.
   if ((code !== 0 && code !== 1) || requests === 0) throw new Error(`the fuzz broke down (${code}):\n${report}`);
-  return { found: code === 1, requests, report: report.slice(-REPORTED) };
+  return { found: code === 1, requests, report: readable(report) };
 };

@@ -145,7 +145,7 @@ const send = async (
   if (signal !== undefined) init.signal = signal;
   const response = await fetch(url + path, init);
   const text = await response.text();
-  const isJson = (response.headers.get('content-type') ?? '').includes('json');
+  const isJson = /[/+]json(;|$)/.test(response.headers.get('content-type') ?? '');
   return { status: response.status, headers: response.headers, body: isJson && text !== '' ? JSON.parse(text) : text };
 };
 

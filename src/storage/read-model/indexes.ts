@@ -52,7 +52,16 @@ export const INDEXES: { readonly [C in Collection]: readonly Index[] } = {
     { name: 'by_line', paths: ['record.fields.initialVersion'], sparse: 'record.fields.initialVersion', loading: true },
   ],
   // The uid first: a question for a whole registry, newest first, is to walk the log from its end and not to sort all of it.
-  history: [{ name: 'by_record', paths: ['uid', 'registry', 'revision'] }],
+  history: [
+    { name: 'by_record', paths: ['uid', 'registry', 'revision'] },
+    // Positions rise, so these grow at the end of a few stretches each: the cheapest kind to keep.
+    { name: 'by_actor', paths: ['actor', 'position'] },
+    { name: 'by_type', paths: ['type', 'position'] },
+    // As dear as by_record, and the only way from a problem's id to what it was about.
+    { name: 'by_correlation', paths: ['correlationId', 'position'] },
+    // For what is asked of the whole log, by time or registry: all of them are looked through, but no document is.
+    { name: 'by_position', paths: ['position', 'at', 'registry'] },
+  ],
   purges: [
     { name: 'by_open', paths: ['open', 'purge.position'], loading: true },
     { name: 'by_deleting', paths: ['deleting', 'object.storage', 'object.path'], loading: true },
