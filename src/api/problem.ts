@@ -55,6 +55,14 @@ export class Problem extends Error {
   }
 }
 
+/** A caller in this process has given a request up: what a connection that breaks is to one with a port. */
+export class CallerGone extends Error {
+  override readonly name = 'CallerGone';
+  constructor() {
+    super('The caller left before the end.');
+  }
+}
+
 export interface ProblemBody {
   readonly type: string;
   readonly title: string;
@@ -85,6 +93,8 @@ const RETRY = { 'Retry-After': '1' };
 export const asProblem = (error: unknown): Problem => {
   if (error instanceof Problem) return error;
   if (error instanceof Refusal) return refused(error);
+  // Nobody hears it, and nothing went wrong here. A stream that is aborted has why as its cause.
+  if (error instanceof Error && error.cause instanceof CallerGone) return new Problem('malformed', error.cause.message);
   const name = error instanceof Error ? error.name : '';
   const message = error instanceof Error ? error.message : '';
   switch (name) {

@@ -3,8 +3,8 @@ import { userInfo } from 'node:os';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '../client/client.js';
+import { openInProcess } from '../client/in-process.js';
 import { platformFetch, type Fetch } from '../client/transport.js';
-import { unlessAborted } from './abort.js';
 import { CliError, WRONG_USAGE } from './exit.js';
 
 export interface Target {
@@ -92,40 +92,17 @@ const apiKey = (): string | undefined => {
 const inUse = (data: string, holder: { readonly pid: number | null } | null): string =>
   `the data folder ${data} is in use by ${holder?.pid == null ? 'another process' : `process ${holder.pid}`}`;
 
-const remote = (url: string, data: string | null, { through }: Connecting): Connection => ({
-  client: new Client({ url, apiKey: apiKey(), headers: { 'X-Actor': actor() }, fetch: through(platformFetch) }),
+const remote = (url: string, data: string | null, { signal, through }: Connecting): Connection => ({
+  client: new Client({ url, apiKey: apiKey(), actor: actor(), fetch: through(platformFetch), signal }),
   data,
   close: () => Promise.resolve(),
 });
 
-/** The service itself, in this process, without a port and without keys: whoever may open the folder needs nobody's leave. */
 const embedded = async (data: string, { signal, through }: Connecting): Promise<Connection> => {
-  const [{ openService }, { readConfig }] = await Promise.all([import('../service.js'), import('../config.js')]);
-  const config = readConfig({ LETHE_LOG_LEVEL: 'error', ...process.env, LETHE_DATA: data });
-  const service = await openService({ ...config, apiKeys: [] });
-  const inProcess: Fetch = (request) => unlessAborted(service.fetch(hearing(request, signal)), signal);
-  return {
-    client: new Client({ url: 'http://localhost', headers: { 'X-Actor': actor() }, fetch: through(inProcess) }),
-    data,
-    close: () => service.close(),
-  };
+  const { fetch, close } = await openInProcess(data, process.env);
+  const client = new Client({ url: 'http://localhost', actor: actor(), fetch: through(fetch), signal });
+  return { client, data, close };
 };
-
-/** A service in this process does not hear the request's signal: its answer is given up, and a body that it still reads breaks off. */
-const hearing = (request: Request, signal: AbortSignal): Request => {
-  if (request.body === null) return request;
-  const broken = new AbortController();
-  signal.addEventListener('abort', () => broken.abort(new BrokenOff('the command was interrupted')), { once: true });
-  return new Request(request, {
-    body: request.body.pipeThrough(new TransformStream(), { signal: broken.signal }),
-    duplex: 'half',
-  });
-};
-
-/** What a connection that ends in the middle looks like to the service. */
-class BrokenOff extends Error {
-  readonly code = 'ECONNRESET';
-}
 
 /** The operating system's user, as a header can carry it. */
 const actor = (): string => {

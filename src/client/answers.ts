@@ -36,6 +36,7 @@ export type {
   PurgeAnswer,
   ReceiptAnswer,
   RecordAnswer,
+  StatsAnswer as Stats,
 } from '../api/answers.js';
 
 interface Schema {
@@ -80,24 +81,4 @@ export interface EmptyingPreview {
 export interface Ref {
   readonly registry: string;
   readonly uid: string;
-}
-
-/** `GET /stats`. */
-export interface Stats {
-  readonly groups: readonly {
-    readonly registry: string;
-    /** Null where there is none. */
-    readonly suffix: string | null;
-    readonly visibility: 1 | 0 | -1;
-    readonly records: number;
-    readonly bytes: number;
-  }[];
-  readonly projection: {
-    readonly position: string;
-    readonly head: string;
-    /** Null where the log does not number its events. */
-    readonly lagEvents: number | null;
-    readonly lagMs: number;
-  };
-  readonly purges: { readonly pending: number; readonly failed: number; readonly parked: number };
 }

@@ -1,14 +1,14 @@
 import type { PreviewAnswer, ProblemAnswer, PurgeAnswer, Ref, Tombstone, Totals } from './answers.js';
 import { isPreview, isPurge, isRefs, isTombstone, isTotals } from './shapes.js';
 
-/** A refusal or failure, as the service said it: `message` is a sentence that says what to do. One class for each code. */
+/** A refusal or failure, as the service said it: `detail` is a sentence that says what to do, and `message` has all that is wrong. One class for each code. */
 export class LetheError extends Error {
   constructor(
     /** The whole answer (RFC 9457). */
     readonly problem: ProblemAnswer,
     options?: ErrorOptions,
   ) {
-    super(problem.detail, options);
+    super(sentenceOf(problem), options);
   }
 
   /** The name of the code's class, spelt from the code: a bundler may have renamed the class. */
@@ -34,6 +34,10 @@ export class LetheError extends Error {
     return this.problem.errors ?? [];
   }
 }
+
+/** The detail, and for bad input what is wrong where: an error that ends a program is seen by its message alone. */
+const sentenceOf = ({ detail, errors = [] }: ProblemAnswer): string =>
+  [detail, ...errors.map(({ path, message }) => `${path}: ${message}`)].join('\n  ');
 
 /** An error about records that are in the way. */
 class WithRecords extends LetheError {
@@ -197,7 +201,7 @@ export const notFound = (detail: string): NotFound => new NotFound(made('not-fou
 /** Input that cannot be sent as it is. @param faults with JSON Pointers, as the service names them */
 export const invalid = (faults: readonly { readonly path: string; readonly message: string }[]): Invalid =>
   new Invalid({
-    ...made('invalid', 'Invalid input', `${faults.map(({ message }) => message).join('; ')}. Nothing was sent.`, 422),
+    ...made('invalid', 'Invalid input', 'The data is not as the schema given here says; nothing was sent.', 422),
     errors: [...faults],
   });
 

@@ -30,10 +30,7 @@ import { CountedRows, mapped, withParameters } from './rows.js';
 import type { DataSchema } from './schema.js';
 
 /** Where a service answers, and how it is spoken to. */
-export interface Address extends Omit<ClientOptions, 'signal'> {
-  /** Who does this; ignored where callers need an API key. */
-  readonly actor?: string | undefined;
-}
+export type Address = Omit<ClientOptions, 'signal'>;
 
 /** Which events: all of these must hold. */
 export interface EventFilter {
@@ -75,12 +72,8 @@ export class Lethe implements AsyncDisposable {
   readonly #closed: () => Promise<void>;
 
   /** @param closed is called when this is closed */
-  constructor({ actor, headers, ...address }: Address, platform: Platform, closed: () => Promise<void>) {
-    this.client = new Client({
-      ...address,
-      headers: { ...headers, ...(actor !== undefined && { 'X-Actor': actor }) },
-      signal: this.#closing.signal,
-    });
+  constructor(address: Address, platform: Platform, closed: () => Promise<void>) {
+    this.client = new Client({ ...address, signal: this.#closing.signal });
     this.#closed = closed;
     this.files = new Files(this.client, platform);
     this.datasets = new Datasets(this.client);

@@ -37,7 +37,9 @@ export interface ClientOptions {
   readonly url: string;
   /** Where the service asks for one. It is sent to this URL alone. */
   readonly apiKey?: string | undefined;
-  /** Sent with every request, such as `X-Actor`. */
+  /** Who sends commands; ignored where callers need an API key. */
+  readonly actor?: string | undefined;
+  /** Sent with every request. */
   readonly headers?: Readonly<Record<string, string>>;
   /** How requests are sent; the platform's `fetch` by default. */
   readonly fetch?: Fetch;
@@ -53,6 +55,7 @@ export class Requests {
   private readonly base: URL;
   private readonly fetch: Fetch;
   private readonly headers: Readonly<Record<string, string>>;
+  private readonly actor: string | undefined;
   private readonly closing: AbortSignal | null;
   private position = 0n;
 
@@ -60,6 +63,7 @@ export class Requests {
   constructor(options: ClientOptions) {
     this.base = new URL(options.url.endsWith('/') ? options.url : `${options.url}/`);
     this.fetch = options.fetch ?? platformFetch;
+    this.actor = options.actor;
     this.closing = options.signal ?? null;
     this.headers = { ...options.headers, ...(options.apiKey !== undefined && authorization(options.apiKey)) };
   }
@@ -70,7 +74,10 @@ export class Requests {
     const url = new URL(path, this.base);
     url.search = searchOf(query ?? {});
     const sent = new Headers({ ...this.headers, ...headers });
-    if (method !== 'GET') sent.set('Idempotency-Key', idempotencyKey ?? randomKey());
+    if (method !== 'GET') {
+      sent.set('Idempotency-Key', idempotencyKey ?? randomKey());
+      if (this.actor !== undefined) sent.set('X-Actor', this.actor);
+    }
     const contentType = payload === undefined ? 'application/json' : payload.contentType;
     if ((payload !== undefined || body !== undefined) && contentType !== null) sent.set('Content-Type', contentType);
     if (this.position > 0n) sent.set('X-Min-Position', String(this.position));

@@ -60,7 +60,11 @@ describe('an error', () => {
     const tombstone = { registry: 'files', uid: 'heBmDcUZSbbsRR6dMz2r', state: 'purging', receipt: null };
     expect(errorOf(problem('purged', { tombstone }))).toMatchObject({ tombstone });
     const errors = [{ path: '/labels/0', message: 'no' }];
-    expect(errorOf(problem('invalid', { errors }))).toMatchObject({ errors });
+    expect(errorOf(problem('invalid', { errors }))).toMatchObject({
+      errors,
+      detail: 'Do something.',
+      message: 'Do something.\n  /labels/0: no',
+    });
   });
 
   it('of a purge that ended otherwise carries the purge', () => {

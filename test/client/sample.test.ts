@@ -77,7 +77,7 @@ describe.each([
     expect(receipt?.object).toMatchObject({ fate: 'deleted', objects: 1 });
     expect(await readdir(join(objects, '.lethe'))).not.toContain(file.path.replace('.lethe/', ''));
     const types = [];
-    for await (const row of file.history()) types.push(row.type);
+    for await (const row of lethe.audit({ uid: file.uid, order: 'asc' })) types.push(row.type);
     expect(types).toEqual([
       'RecordRegistered',
       'RecordTrashed',
