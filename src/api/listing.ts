@@ -1,11 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { ListRows } from '../projections/queries.js';
+import { ListRecordsAsOf, ListRows } from '../projections/queries.js';
 import type { Listed } from '../projections/query.handlers.js';
-import type { Collection, Find, Rows } from '../storage/read-model/port.js';
+import type { CatalogueRow, Collection, Find, Rows } from '../storage/read-model/port.js';
 import type { List } from './answers.js';
-import { cursorAfter, type ListQuery } from './query-language.js';
+import { cursorAfter } from './cursor.js';
+import type { ListQuery } from './query-language.js';
 
 /** All lists share one answer: items, the next page, the position that they were read at. */
 @Injectable()
@@ -26,6 +27,23 @@ export class Listing {
       new ListRows(collection, more, count),
     );
     const page = pageOf(request, reply, name, find, { rows, total, position });
+    return { ...page, items: page.items.map(wire) };
+  }
+
+  /** The same of records as they were. @param at in UTC with milliseconds */
+  async pageAsOf<T>(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    name: string,
+    { find, count }: ListQuery,
+    at: string,
+    wire: (row: CatalogueRow) => T,
+  ): Promise<List<T>> {
+    const more = { ...find, limit: find.limit + 1 };
+    const listed = await this.queries.execute<ListRecordsAsOf, Listed<CatalogueRow>>(
+      new ListRecordsAsOf(more, count, at),
+    );
+    const page = pageOf(request, reply, name, find, listed);
     return { ...page, items: page.items.map(wire) };
   }
 }

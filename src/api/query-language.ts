@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Invalid, type Fault } from '../commands/refusals.js';
-import { sha256 } from '../events/ids.js';
-import type { Condition, Find, Scalar, Sort } from '../storage/read-model/port.js';
+import type { Condition, Find, Sort } from '../storage/read-model/port.js';
+import { readCursor } from './cursor.js';
 
 /*
  * Section 4 of the contract: a list's query parameters, and what they ask of the read model. One table says what can be asked for;
@@ -87,10 +87,14 @@ export const DEFAULT_LIMIT = 50;
 export const MAX_LIMIT = 1_000;
 
 /**
- * A list of records of one registry.
+ * A list of records of one registry, now or as they were at a time.
  * @throws Invalid for an unknown field or operator, a value of the wrong kind, or another query's cursor
  */
-export const recordQuery = (registry: string, query: ReadonlyMap<string, string>): ListQuery => {
+export const recordQuery = (
+  registry: string,
+  query: ReadonlyMap<string, string>,
+  at: string | null = null,
+): ListQuery => {
   const fields = fieldsOf(registry);
   const faults: Fault[] = [];
   const where: Condition[] = [
@@ -98,17 +102,21 @@ export const recordQuery = (registry: string, query: ReadonlyMap<string, string>
     { path: 'live', op: 'eq', value: true },
     ...visibilities(query.get('visibility'), faults),
   ];
-  const filters = new Map([...query].filter(([name]) => !['visibility', ...PAGING].includes(name)));
+  const filters = new Map([...query].filter(([name]) => !['visibility', 'at', ...PAGING].includes(name)));
   where.push(...conditions(fields, filters, faults));
   const defaultSort: Sort[] = [{ path: 'record.createdAt', descending: true }];
   return paged(
-    `catalogue/${registry}`,
+    recordList(registry, at),
     query,
     where,
     sortOf(fields, query.get('sort'), defaultSort, 'uid', faults),
     faults,
   );
 };
+
+/** A list's name: what was so at one time goes on with cursors of that time alone. */
+export const recordList = (registry: string, at: string | null): string =>
+  at === null ? `catalogue/${registry}` : `catalogue/${registry}@${at}`;
 
 /** Conditions on fields, as `field=value` and `field[operator]=value`. */
 const conditions = (
@@ -276,39 +284,4 @@ export const paged = (
     });
   if (faults.length > 0) throw new Invalid(faults);
   return { find: { where, sort, after, limit: Number(limit) }, count: count === 'true' };
-};
-
-const cursorSchema = z.tuple([z.string(), z.array(z.union([z.string(), z.number(), z.boolean(), z.null()]))]);
-
-const mark = (list: string, where: readonly Condition[], sort: readonly Sort[]): string =>
-  sha256(JSON.stringify([list, where, sort])).slice(0, 12);
-
-const readCursor = (
-  cursor: string,
-  list: string,
-  where: readonly Condition[],
-  sort: readonly Sort[],
-): Scalar[] | null => {
-  try {
-    const parsed = cursorSchema.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')));
-    return parsed[0] === mark(list, where, sort) && parsed[1].length === sort.length ? parsed[1] : null;
-  } catch (error) {
-    if (error instanceof SyntaxError || error instanceof z.ZodError) return null;
-    throw error;
-  }
-};
-
-/** The cursor that goes on after `row`. */
-export const cursorAfter = (list: string, { where, sort }: Find, row: unknown): string =>
-  Buffer.from(JSON.stringify([mark(list, where, sort), sort.map(({ path }) => valueAt(row, path))])).toString(
-    'base64url',
-  );
-
-const valueAt = (row: unknown, path: string): Scalar => {
-  let value: unknown = row;
-  for (const name of path.split('.')) {
-    if (typeof value !== 'object' || value === null) return null;
-    value = new Map<string, unknown>(Object.entries(value)).get(name);
-  }
-  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? value : null;
 };

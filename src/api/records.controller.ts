@@ -4,27 +4,25 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import {
   HoldRecord,
   PurgeRecord,
-  RegisterRecord,
   ReleaseHold,
   RestoreRecord,
   TrashRecord,
   UpdateRecord,
-  type Envelope,
 } from '../commands/commands.js';
-import { RegisterFile } from '../commands/file.commands.js';
 import { NotFound } from '../commands/refusals.js';
-import type { Fields } from '../events/events.js';
-import { uidOf } from '../events/ids.js';
-import { isTrashable, uidSchema, type Json, type Ref } from '../events/vocabulary.js';
-import { CountVisible, GetRecord } from '../projections/queries.js';
+import { isTrashable, uidSchema, type Ref } from '../events/vocabulary.js';
+import type { AsOfAnswer } from '../projections/query.handlers.js';
+import { CountVisible, GetRecord, GetRecordAsOf } from '../projections/queries.js';
 import type { CatalogueRow, PurgeRow } from '../storage/read-model/port.js';
 import { changing, deleting, Needs } from './access.js';
+import { ahead, AS_OF, asOfQuery, timeQuery } from './as-of.js';
 import type { CommandAnswer, HistoryAnswer, List, RecordAnswer } from './answers.js';
 import { Commanding, gone } from './commanding.js';
 import { Listing } from './listing.js';
 import { API_PORTS, type ApiPorts } from './ports.js';
 import { unsupported } from './problem.js';
-import { PAGING, paged, recordQuery } from './query-language.js';
+import { patchOf, registering } from './record-bodies.js';
+import { PAGING, paged, recordList, recordQuery } from './query-language.js';
 import {
   envelopeOf,
   flag,
@@ -35,18 +33,7 @@ import {
   queryOf,
   storageWish,
 } from './request.js';
-import {
-  holdSchema,
-  nothingSchema,
-  patchDatasetSchema,
-  patchFileSchema,
-  patchPlainSchema,
-  patchStorageSchema,
-  registerDatasetSchema,
-  registerFileSchema,
-  registerPlainSchema,
-  registerStorageSchema,
-} from './schemas.js';
+import { holdSchema, nothingSchema } from './schemas.js';
 import { Uploads } from './uploads.js';
 import { historyWire, recordWire } from './wire.js';
 
@@ -86,8 +73,15 @@ export class RecordsController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<List<RecordAnswer>> {
     const registry = this.registryOf(request);
-    const query = recordQuery(registry, queryOf(request));
-    return this.listing.page(request, reply, `catalogue/${registry}`, 'catalogue', query, (row) =>
+    const parameters = queryOf(request);
+    const at = timeQuery(parameters, this.ports.clock.now());
+    const query = recordQuery(registry, parameters, at);
+    if (at !== null) {
+      return this.listing.pageAsOf(request, reply, recordList(registry, at), query, at, (row) =>
+        recordWire(row.record, row.isLatest),
+      );
+    }
+    return this.listing.page(request, reply, recordList(registry, null), 'catalogue', query, (row) =>
       recordWire(row.record, row.isLatest),
     );
   }
@@ -114,11 +108,9 @@ export class RecordsController {
   @Needs('read')
   async one(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<RecordAnswer> {
     const ref = this.refOf(request);
-    onlyParameters(queryOf(request), []);
-    const found = await this.queries.execute<GetRecord, { row: CatalogueRow; purge: PurgeRow | null } | null>(
-      new GetRecord(ref),
-    );
-    if (found === null) throw missing(ref);
+    const query = queryOf(request);
+    onlyParameters(query, AS_OF);
+    const found = await this.found(ref, query);
     const { row, purge } = found;
     if (!row.live) {
       const state = purge === null || purge.purge.ended === null ? 'is being purged' : 'was purged';
@@ -239,6 +231,26 @@ export class RecordsController {
     return page;
   }
 
+  /** A record's row, now or as it was at the moment that the query names. @throws NotFound, Invalid */
+  private async found(
+    ref: Ref,
+    query: ReadonlyMap<string, string>,
+  ): Promise<{ row: CatalogueRow; purge: PurgeRow | null }> {
+    const asOf = asOfQuery(query);
+    if (asOf === null) {
+      const found = await this.queries.execute<GetRecord, { row: CatalogueRow; purge: PurgeRow | null } | null>(
+        new GetRecord(ref),
+      );
+      if (found === null) throw missing(ref);
+      return found;
+    }
+    const answer = await this.queries.execute<GetRecordAsOf, AsOfAnswer>(new GetRecordAsOf(ref, asOf));
+    if (!answer.registered) throw missing(ref);
+    if (answer.ahead) throw ahead(AS_OF.find((name) => query.has(name)) ?? 'at');
+    if (answer.was === null) throw new NotFound(`The record ${ref.registry}/${ref.uid} was not registered then.`);
+    return answer.was;
+  }
+
   private registryOf(request: FastifyRequest): string {
     const registry = pathParameter(request, 'registry');
     if (this.ports.registries.kindOf(registry) !== null) return registry;
@@ -254,36 +266,3 @@ export class RecordsController {
 }
 
 const missing = ({ registry, uid }: Ref): NotFound => new NotFound(`There is no record ${registry}/${uid}.`);
-
-const registering = (registry: string, body: unknown, envelope: Envelope): { command: object; ref: Ref } => {
-  const ref = { registry, uid: uidOf(envelope.commandId) };
-  if (registry === 'files') {
-    const { path, ...metadata } = parseBody(registerFileSchema, body);
-    return { ref, command: new RegisterFile(ref, envelope, { ...metadata, key: path, keyIsVirtual: false }, path) };
-  }
-  if (registry === 'datasets') {
-    const { visibility, ...fields } = parseBody(registerDatasetSchema, body);
-    return { ref, command: new RegisterRecord(ref, envelope, { kind: 'dataset', ...fields }, visibility, null) };
-  }
-  const fields: Fields =
-    registry === 'storages'
-      ? { kind: 'plain', ...parseBody(registerStorageSchema, body), place: null }
-      : { kind: 'plain', ...parseBody(registerPlainSchema, body), place: null };
-  return { ref, command: new RegisterRecord(ref, envelope, fields, 1, null) };
-};
-
-const patchOf = (registry: string, body: unknown): Record<string, Json> => {
-  const schema =
-    registry === 'files'
-      ? patchFileSchema
-      : registry === 'datasets'
-        ? patchDatasetSchema
-        : registry === 'storages'
-          ? patchStorageSchema
-          : patchPlainSchema;
-  const patch: Record<string, Json> = {};
-  for (const [name, value] of Object.entries(parseBody<Record<string, Json | undefined>>(schema, body))) {
-    if (value !== undefined) patch[name] = value;
-  }
-  return patch;
-};

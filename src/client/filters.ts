@@ -2,8 +2,6 @@
  * What a list is asked for, as an object, and as the query parameters that it becomes.
  */
 
-export type Scalar = string | number | boolean | Date;
-
 interface Operators<V> {
   /** Differs, or is absent. */
   readonly ne?: V;
@@ -82,4 +80,4 @@ const entriesOf = (value: object): [string, unknown][] => Object.entries(value);
 const listed = (values: readonly unknown[]): string =>
   values.map((value) => textOf(value).replace(/[\\,]/g, '\\$&')).join(',');
 
-export const textOf = (value: unknown): string => (value instanceof Date ? value.toISOString() : String(value));
+const textOf = (value: unknown): string => (value instanceof Date ? value.toISOString() : String(value));

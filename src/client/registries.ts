@@ -42,7 +42,7 @@ interface RecordWithOutcome {
 }
 
 /** The records of one registry. @typeParam A the fields of one @typeParam R a record */
-export abstract class Registry<A, R extends RecordWithOutcome> {
+abstract class Registry<A, R extends RecordWithOutcome> {
   constructor(
     protected readonly client: Client,
     readonly name: string,

@@ -57,8 +57,6 @@ export const isTotals = (body: unknown): body is Totals =>
   isObject(body) && typeof body['records'] === 'number' && typeof body['bytes'] === 'number';
 export const isEmptyingPreview = (body: unknown): body is EmptyingPreview =>
   isObject(body) && body['dryRun'] === true && isTotals(body['totals']);
-export const isEmptyTrash = (body: unknown): body is OperationAnswer | EmptyingPreview =>
-  isOperation(body) || isEmptyingPreview(body);
 export const isProblem = (body: unknown): body is ProblemAnswer =>
   isObject(body) && hasText(body, 'code', 'detail') && typeof body['status'] === 'number';
 

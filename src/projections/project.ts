@@ -32,6 +32,7 @@ export const project = async (model: ReadModel, batch: readonly Recorded[]): Pro
   const catalogue = workspace.changed();
   return {
     catalogue,
+    versions: workspace.versions,
     history: batch.map(historyRow),
     purges: [...purges.values()],
     withdrawals: [...withdrawals.values()],
@@ -71,6 +72,7 @@ const apply = async (
   recorded: Recorded<RecordEvent>,
 ): Promise<void> => {
   const key = `${recorded.registry}/${recorded.uid}`;
+  workspace.at({ position: recorded.position, at: recorded.meta.at });
   const before = await workspace.row(key);
   const record = evolve(before?.record ?? null, recorded);
   if (record === null) return;
@@ -82,7 +84,7 @@ const apply = async (
   const due = await dueAfter(workspace, before, record, recorded);
   const stands = record.purge === null || purge?.verdict.fate === 'called-off';
   const { registry, uid } = record;
-  const row: CatalogueRow = {
+  const row = {
     registry,
     uid,
     live: stands && !due.some(({ kind }) => kind === 'registration'),

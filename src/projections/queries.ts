@@ -1,5 +1,6 @@
 import type { StorageWish } from '../events/events.js';
 import type { Ref } from '../events/vocabulary.js';
+import type { AsOf } from './as-of.js';
 import type { Collection, Condition, Find } from '../storage/read-model/port.js';
 
 /** One record's row, and its purge's if it has one, once the model has reached a position that the caller knows of. */
@@ -16,6 +17,23 @@ export class ListRows<C extends Collection = Collection> {
     readonly collection: C,
     readonly find: Find,
     readonly count: boolean,
+  ) {}
+}
+
+/** One record as it was at a moment. */
+export class GetRecordAsOf {
+  constructor(
+    readonly ref: Ref,
+    readonly asOf: AsOf,
+  ) {}
+}
+
+/** Records as they were at a time, in UTC with milliseconds. */
+export class ListRecordsAsOf {
+  constructor(
+    readonly find: Find,
+    readonly count: boolean,
+    readonly at: string,
   ) {}
 }
 

@@ -11,6 +11,7 @@ import type {
   ReadModel,
   Rows,
 } from '../storage/read-model/port.js';
+import { listAsOf, recordAsOf, totalAsOf, type AsOf, type Was } from './as-of.js';
 import { fateOf, type Fate } from './fate.js';
 import { allStorages, sharersOf, storedOf, unmanagedAt } from './neighbours.js';
 import type { Progress } from './progress.js';
@@ -20,7 +21,9 @@ import {
   CountVisible,
   GetOperation,
   GetRecord,
+  GetRecordAsOf,
   IsLatest,
+  ListRecordsAsOf,
   ListRows,
   PreviewPurge,
   TrashTotals,
@@ -82,6 +85,47 @@ class ListRowsHandler implements IQueryHandler<ListRows, Listed<Rows[Collection]
     const position = progress.checkpoint;
     const rows = await model.find(collection, find);
     const total = count ? (await model.total(collection, find.where)).rows : null;
+    return { rows, total, position };
+  }
+}
+
+/** `registered`: whether there is such a record at all, now. `ahead`: the moment is yet to come. */
+export interface AsOfAnswer {
+  readonly registered: boolean;
+  readonly ahead: boolean;
+  readonly was: Was | null;
+}
+
+@QueryHandler(GetRecordAsOf)
+class GetRecordAsOfHandler implements IQueryHandler<GetRecordAsOf, AsOfAnswer> {
+  constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
+
+  async execute({ ref, asOf }: GetRecordAsOf) {
+    const { model, progress } = this.ports;
+    const isPlaced = 'position' in asOf && BigInt(asOf.position) <= (await this.ports.events.head());
+    await progress.reach(isPlaced ? BigInt(asOf.position) : undefined);
+    const [row] = await model.get('catalogue', [keyOf(ref)]);
+    const ahead = 'position' in asOf ? !isPlaced : this.isAhead(asOf, row ?? null);
+    const was = ahead || row === undefined ? null : await recordAsOf(model, ref, asOf);
+    return { registered: row !== undefined, ahead, was };
+  }
+
+  private isAhead(asOf: Exclude<AsOf, { position: number }>, row: CatalogueRow | null): boolean {
+    if ('at' in asOf) return asOf.at > this.ports.clock.now().toISOString();
+    return row !== null && asOf.revision > row.record.revision;
+  }
+}
+
+@QueryHandler(ListRecordsAsOf)
+class ListRecordsAsOfHandler implements IQueryHandler<ListRecordsAsOf, Listed<CatalogueRow>> {
+  constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
+
+  async execute({ find, count, at }: ListRecordsAsOf) {
+    const { model, progress } = this.ports;
+    await progress.reach();
+    const position = progress.checkpoint;
+    const rows = await listAsOf(model, find, at);
+    const total = count ? await totalAsOf(model, find.where, at) : null;
     return { rows, total, position };
   }
 }
@@ -221,7 +265,9 @@ export const inTrash: readonly Condition[] = [
 
 export const QUERY_HANDLERS = [
   GetRecordHandler,
+  GetRecordAsOfHandler,
   IsLatestHandler,
+  ListRecordsAsOfHandler,
   ListRowsHandler,
   GetOperationHandler,
   PreviewPurgeHandler,

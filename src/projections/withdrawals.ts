@@ -78,7 +78,7 @@ export const protectedBy = (record: RecordState, due: readonly Due[]): string[] 
  */
 export const withdrawalRows = (
   before: CatalogueRow | null,
-  { registry, uid, due, record }: CatalogueRow,
+  { registry, uid, due, record }: Omit<CatalogueRow, 'since'>,
   stands: boolean,
 ): WithdrawalRow[] => {
   const settled = before?.due.filter(({ revision }) => !due.some((other) => other.revision === revision)) ?? [];

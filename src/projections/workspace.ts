@@ -1,6 +1,6 @@
 import { storageFacts } from '../events/storage-data.js';
 import { isTrashable, refKey, sameRef, type Ref } from '../events/vocabulary.js';
-import type { CatalogueRow, PurgeRow, ReadModel } from '../storage/read-model/port.js';
+import type { CatalogueRow, Moment, PurgeRow, ReadModel, VersionRow } from '../storage/read-model/port.js';
 import { KnownDeletions } from './deletions.js';
 import { allStorages, filesIn, overlapsOf, pointingAt, storedOf, type Enough, type Stored } from './neighbours.js';
 import { inSpan } from './overlap.js';
@@ -19,6 +19,10 @@ export class Workspace {
   /** As they were at the checkpoint; null for those that are new. */
   readonly originals = new Map<string, CatalogueRow | null>();
   readonly stats = new StatsMoves();
+  /** What this batch has replaced by something that a reader sees differently. */
+  readonly versions: VersionRow[] = [];
+  /** Of the event that is being applied. */
+  private now: Moment = { position: 0, at: '' };
   /** The live storages; null once one of them has changed. */
   private known: Stored[] | null = null;
   /** Those that stand in the model, and those that have ended since the earliest look of this batch's registrations. */
@@ -52,10 +56,17 @@ export class Workspace {
     return row ?? null;
   }
 
-  put(row: CatalogueRow): void {
-    const key = refKey(row);
+  /** From here on rows are put for the event at this moment. */
+  at(now: Moment): void {
+    this.now = now;
+  }
+
+  put(unplaced: Omit<CatalogueRow, 'since'>): void {
+    const key = refKey(unplaced);
     if (!this.originals.has(key)) this.originals.set(key, null);
-    this.stats.move(this.rows.get(key) ?? null, row);
+    const before = this.rows.get(key) ?? null;
+    const row: CatalogueRow = { ...unplaced, since: this.sinceOf(before, unplaced) };
+    this.stats.move(before, row);
     this.rows.set(key, row);
     if (row.registry === 'storages') this.known = null;
   }
@@ -132,6 +143,16 @@ export class Workspace {
     );
   }
 
+  /** Keeps the row before where a reader saw it. What one event makes of a record in two steps is one change. */
+  private sinceOf(before: CatalogueRow | null, row: Omit<CatalogueRow, 'since'>): Moment {
+    if (before === null) return this.now;
+    if (before.since.position === this.now.position || looksLike(before, row)) return before.since;
+    const { position, at } = this.now;
+    const now = { position, at: at < before.since.at ? before.since.at : at };
+    this.versions.push({ ...before, until: now });
+    return now;
+  }
+
   /** As many rows of the model as a verdict names, whatever this batch has changed of them. */
   private enough(wanted: (row: CatalogueRow) => boolean): Enough {
     return (rows) => rows.filter((row) => wanted(this.rows.get(refKey(row)) ?? row)).length > NAMED;
@@ -152,6 +173,12 @@ export class Workspace {
     return [...this.rows.values()].filter(wanted);
   }
 }
+
+/** Of a record that is gone a reader sees nothing, whatever becomes of it; of a live one, every event of its own moves the position. */
+const looksLike = (a: Omit<CatalogueRow, 'since'>, b: Omit<CatalogueRow, 'since'>): boolean => {
+  if (!a.live && !b.live) return true;
+  return a.live === b.live && a.isLatest === b.isLatest && a.record.position === b.record.position;
+};
 
 export const initialOf = ({ registry, record: { fields } }: CatalogueRow): string | null =>
   isTrashable(registry) && fields.kind !== 'plain' ? fields.initialVersion : null;

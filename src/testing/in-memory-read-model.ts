@@ -26,6 +26,7 @@ import {
 export const inMemoryReadModel = (): ReadModel => {
   const tables: { readonly [C in Collection]: Table<C> } = {
     catalogue: new Table('catalogue'),
+    versions: new Table('versions'),
     history: new Table('history'),
     purges: new Table('purges'),
     withdrawals: new Table('withdrawals'),

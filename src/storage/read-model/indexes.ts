@@ -18,6 +18,7 @@ export const holdsPosition = (path: Path): boolean => /(^|\.)(position|[A-Za-z]+
 /** Array paths that `has` can ask for. */
 export const MEMBERS: { readonly [C in Collection]: readonly Path[] } = {
   catalogue: ['pointsTo'],
+  versions: ['pointsTo'],
   history: [],
   purges: [],
   withdrawals: [],
@@ -50,6 +51,11 @@ export const INDEXES: { readonly [C in Collection]: readonly Index[] } = {
     // Only storages have a place: a question about all of them names it, since no other index stands while loading.
     { name: 'by_place', paths: ['record.fields.place'], sparse: 'record.fields.place', loading: true },
     { name: 'by_line', paths: ['record.fields.initialVersion'], sparse: 'record.fields.initialVersion', loading: true },
+  ],
+  versions: [
+    { name: 'by_record', paths: ['uid', 'registry', 'since.position'] },
+    // What was so at a time has changed since: the nearer the time, the fewer rows are looked at.
+    { name: 'by_until', paths: [...listed, 'until.at', 'since.at'] },
   ],
   // The uid first: a question for a whole registry, newest first, is to walk the log from its end and not to sort all of it.
   history: [

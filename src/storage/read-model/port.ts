@@ -48,6 +48,7 @@ export type Key = string | number;
 
 export interface Rows {
   catalogue: CatalogueRow;
+  versions: VersionRow;
   history: HistoryRow;
   purges: PurgeRow;
   withdrawals: WithdrawalRow;
@@ -57,6 +58,7 @@ export interface Rows {
 export type Collection = keyof Rows;
 export const COLLECTIONS: readonly Collection[] = [
   'catalogue',
+  'versions',
   'history',
   'purges',
   'withdrawals',
@@ -78,6 +80,22 @@ export interface CatalogueRow {
   /** What is to be taken back of it, and has not been. */
   readonly due: readonly Due[];
   readonly record: RecordState;
+  /** The event since which a reader sees it so: its own, or another's that elected anew. */
+  readonly since: Moment;
+}
+
+/**
+ * A place in the log's order, and in time. Clocks differ from stream to stream: a record's change counts from its event's time, yet never from
+ * before the change of that record which stands before it in the log. Such an interval may be empty, and is never negative.
+ */
+export interface Moment {
+  readonly position: number;
+  readonly at: string;
+}
+
+/** A record as it was from `since` on, until before `until`, where the row after it begins. Rows are added and never change. */
+export interface VersionRow extends CatalogueRow {
+  readonly until: Moment;
 }
 
 /** An event that came to point at something that was going already, and so does not stand (design, section 4). */
@@ -210,6 +228,7 @@ export interface Find {
 /** The key of each collection's rows: unique, and never changing. */
 export const KEYS: { readonly [C in Collection]: (row: Rows[C]) => Key } = {
   catalogue: (row) => `${row.registry}/${row.uid}`,
+  versions: (row) => `${row.registry}/${row.uid}@${row.since.position}`,
   history: (row) => Number(row.position),
   purges: (row) => `${row.registry}/${row.uid}`,
   withdrawals: (row) => withdrawalKey(row, row.revision),
@@ -222,7 +241,8 @@ export const withdrawalKey = ({ registry, uid }: Ref, revision: number): string 
 
 /** What every row of a collection has. Only this is looked at: a model is Lethe's own, and each answer is read on the event loop. */
 const NAMES: { readonly [C in Collection]: readonly string[] } = {
-  catalogue: ['registry', 'uid', 'live', 'record'],
+  catalogue: ['registry', 'uid', 'live', 'record', 'since'],
+  versions: ['registry', 'uid', 'live', 'record', 'since', 'until'],
   history: ['position', 'registry', 'uid', 'data'],
   purges: ['registry', 'uid', 'state', 'verdict', 'purge'],
   withdrawals: ['registry', 'uid', 'kind', 'targets'],

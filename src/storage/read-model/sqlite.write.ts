@@ -30,6 +30,7 @@ export class Writer {
     this.#move = db.prepare('UPDATE meta SET checkpoint = ? WHERE checkpoint = ?');
     this.#tables = {
       catalogue: tableWriter(db, 'catalogue'),
+      versions: tableWriter(db, 'versions'),
       history: tableWriter(db, 'history'),
       purges: tableWriter(db, 'purges'),
       withdrawals: tableWriter(db, 'withdrawals'),
