@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { raiseExitCode } from './context.js';
 import { FAILED, WRONG_USAGE } from './exit.js';
 import { addAdd } from './verbs/add.js';
+import { addAudit } from './verbs/audit.js';
 import { addCat } from './verbs/cat.js';
 import { addCompletion } from './verbs/completion.js';
 import { addCreate } from './verbs/create.js';
@@ -32,6 +33,7 @@ const VERBS = [
   addRestore,
   addTrash,
   addHistory,
+  addAudit,
   addPurges,
   addHold,
   addCompletion,

@@ -28,6 +28,7 @@ describe.concurrent('by itself', () => {
       'delete',
       'restore',
       'history',
+      'audit',
       'hold',
       'unhold',
       'completion',

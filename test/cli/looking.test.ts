@@ -63,6 +63,52 @@ describe.concurrent('looking', () => {
     expect((await on.onService('ls', 'nonsense')).code).toBe(4);
   });
 
+  it('takes every operator of the query language', async () => {
+    const described = async (key: string, description: string | null) =>
+      (await on.added(`where ${key}`, { key, description })).uid;
+    const [one, two, none] = [
+      await described('where/1.csv', 'rna, raw'),
+      await described('where/22.csv', 'dna'),
+      await described('where/333.txt', null),
+    ];
+    const found = async (...conditions: string[]): Promise<string[]> => {
+      const where = ['key[startsWith]=where/', ...conditions].flatMap((condition) => ['--where', condition]);
+      return (await on.json('ls', ...where, '--sort', 'key')).map(({ uid }: { uid: string }) => uid);
+    };
+    const size = 'where where/22.csv'.length;
+    expect(await found(`size=${size}`)).toEqual([two]);
+    expect(await found(`size[ne]=${size}`)).toEqual([one, none]);
+    expect(await found(`size[gt]=${size}`)).toEqual([none]);
+    expect(await found(`size[gte]=${size}`)).toEqual([two, none]);
+    expect(await found(`size[lt]=${size}`)).toEqual([one]);
+    expect(await found(`size[lte]=${size}`)).toEqual([one, two]);
+    expect(await found(`uid[in]=${one},${none}`)).toEqual([one, none]);
+    expect(await found(String.raw`description[in]=rna\, raw,nothing`)).toEqual([one]);
+    expect(await found('description[contains]=na')).toEqual([one, two]);
+    expect(await found('description[null]=true')).toEqual([none]);
+    expect(await found('description[null]=false', 'suffix=.csv', 'description[ne]=dna')).toEqual([one]);
+    const twice = await on.onService('ls', '--where', 'size=1', '--where', 'size=2');
+    expect(twice).toMatchObject({ code: 1, out: '', err: expect.stringContaining('?size: ') });
+  });
+
+  it('shows what was there at an earlier moment', async () => {
+    const { uid } = await on.added('as it was', { key: 'at.txt', description: 'before' });
+    const { createdAt } = await on.call('GET', `files/${uid}`);
+    const changed = (await on.call('PATCH', `files/${uid}`, { description: 'after' })).record;
+    await on.call('DELETE', `files/${uid}`);
+    const one = ['--where', 'key=at.txt'];
+    expect(await on.json('ls', ...one)).toEqual([]);
+    expect(await on.json('ls', ...one, '--at', createdAt)).toMatchObject([{ uid, description: 'before', revision: 0 }]);
+    expect(await on.json('ls', ...one, '--at', changed.updatedAt)).toMatchObject([{ uid, description: 'after' }]);
+    expect(await on.json('show', uid, '--at', createdAt)).toMatchObject({ description: 'before', visibility: 1 });
+    expect((await on.onService('show', uid, '--at', changed.updatedAt)).out).toContain('\ndescription\tafter\n');
+    expect((await on.onService('show', uid, '--at', '2001-01-01T00:00:00Z')).code).toBe(4);
+    for (const verb of [['ls'], ['show', uid]]) {
+      const future = await on.onService(...verb, '--at', '2999-01-01T00:00:00Z');
+      expect({ verb, ...future }).toEqual({ verb, code: 1, out: '', err: expect.stringContaining('?at: ') });
+    }
+  });
+
   it('shows a record, its bytes and its history, and says where there is none', async () => {
     const { uid } = await on.added('to be shown', { key: 'shown.txt' });
     expect((await on.onService('show', `files/${uid}`)).out).toContain('\nkey\tshown.txt\n');
