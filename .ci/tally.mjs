@@ -21,6 +21,8 @@ const MACHINE = {
   'docker-compose': () => spawnSync('docker-compose', ['version'], { stdio: 'ignore' }).status === 0,
   chromium: () => existsSync('/usr/bin/chromium'),
   haproxy: () => spawnSync('haproxy', ['-v'], { stdio: 'ignore' }).status === 0,
+  zsh: () => spawnSync('zsh', ['-c', ':'], { stdio: 'ignore' }).status === 0,
+  fish: () => spawnSync('fish', ['-c', ':'], { stdio: 'ignore' }).status === 0,
 };
 
 const isThere = (need) => (need in MACHINE ? MACHINE[need]() : !/^[A-Z]/.test(need) || Boolean(process.env[need]));

@@ -4,7 +4,9 @@ import { Command, CommanderError } from 'commander';
 import { raiseExitCode } from './context.js';
 import { FAILED, WRONG_USAGE } from './exit.js';
 import { addAdd } from './verbs/add.js';
+import { addAudit } from './verbs/audit.js';
 import { addCat } from './verbs/cat.js';
+import { addCompletion } from './verbs/completion.js';
 import { addCreate } from './verbs/create.js';
 import { addDelete } from './verbs/delete.js';
 import { addDoctor } from './verbs/doctor.js';
@@ -37,6 +39,7 @@ const VERBS = [
   addRestore,
   addTrash,
   addHistory,
+  addAudit,
   addPurges,
   addHold,
   addRebuild,
@@ -45,6 +48,7 @@ const VERBS = [
   addDoctor,
   addEvents,
   addReplay,
+  addCompletion,
 ];
 
 const version = (): string => {
@@ -56,17 +60,17 @@ const version = (): string => {
 
 /** What is set here holds for every verb, so it comes before them. */
 const program = new Command('lethe')
-  .description('A registry for data files: trash first, purge on purpose, and a log that remembers.')
+  .description('A registry for data files: trash first, purge on purpose, a log that remembers.')
   .version(version())
-  .option('--url <url>', 'the service to speak to (LETHE_URL; LETHE_API_KEY where it asks for a key)')
-  .option('--data <folder>', 'the data folder to open where no service is named (LETHE_DATA, default ./lethe-data)')
-  .option('--json', "print the HTTP bodies, a refusal's too, and lists as one array")
-  .configureHelp({ showGlobalOptions: true })
+  .option('--url <url>', 'the service to speak to (LETHE_URL; its key: LETHE_API_KEY)')
+  .option('--data <folder>', 'else the data folder to open (LETHE_DATA, ./lethe-data)')
+  .option('--json', 'print the HTTP bodies, of refusals too; lists as one array')
+  .configureHelp({ showGlobalOptions: true, subcommandTerm: (verb) => verb.name() })
   .configureOutput({ outputError: (text, print) => print(text.replace(/^error: /, 'lethe: ')) })
   .exitOverride()
   .addHelpText(
     'after',
-    '\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 refused, 4 not found or purged, 130 interrupted.',
+    '\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 refused, 4 not found or purged,\n130 interrupted. lethe <verb> --help says more, with an example.',
   );
 for (const add of VERBS) add(program);
 

@@ -45,6 +45,17 @@ export class Output {
     else if (!begun) this.note('nothing found');
   }
 
+  /** What happens, as it happens: tab-separated with a first line of names, and with `--json` one a line: an array would have no end. */
+  async live(items: AsyncIterable<object>, columns: readonly string[], limit = Infinity): Promise<void> {
+    if (!this.json) await write(tabbed([columns]));
+    let left = limit;
+    for await (const item of items) {
+      await write(this.json ? `${JSON.stringify(item)}\n` : tabbed([rowOf(columns, item)]));
+      left -= 1;
+      if (left <= 0) return;
+    }
+  }
+
   /** One record: a line for each of its values. */
   async fields(record: object): Promise<void> {
     if (this.json) return this.body(record);
@@ -93,12 +104,14 @@ const write = (text: string): Promise<void> =>
 
 const printRows = async (columns: Row, items: readonly object[], goesOn: boolean): Promise<void> => {
   if (items.length === 0) return;
-  const rows = items.map((item) => {
-    const values = new Map<string, unknown>(Object.entries(item));
-    return columns.map((name) => cellOf(values.get(name)));
-  });
+  const rows = items.map((item) => rowOf(columns, item));
   if (process.stdout.isTTY) await write(await tableOf(columns, rows));
   else await write(tabbed(goesOn ? rows : [columns, ...rows]));
+};
+
+const rowOf = (columns: Row, item: object): Row => {
+  const values = new Map<string, unknown>(Object.entries(item));
+  return columns.map((name) => cellOf(values.get(name)));
 };
 
 const tabbed = (rows: readonly Row[]): string => rows.map((row) => `${row.join('\t')}\n`).join('');

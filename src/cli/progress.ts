@@ -26,16 +26,21 @@ export const startBar = async (total: number, unit: 'bytes' | 'records' | 'event
   const payload = (value: number, note: string) => ({ done: show(value), all: show(total), note });
   let now = 0;
   let doing = '';
+  let stopped = false;
   const run = (): void => bar.start(total, now, payload(now, doing));
   run();
   return {
     at: (value, note = doing) => {
+      if (stopped) return; // what was under way is heard a little longer, and a bar that runs keeps the process
       now = Math.min(value, total);
       doing = note;
       if (!bar.isActive) run();
       bar.update(now, payload(now, doing));
     },
     pause: () => bar.stop(),
-    stop: () => bar.stop(),
+    stop: () => {
+      stopped = true;
+      bar.stop();
+    },
   };
 };

@@ -48,6 +48,9 @@ const NOUNS: Readonly<Record<string, string>> = {
   labels: 'label',
 };
 
+/** The registries that every service has. */
+export const REGISTRIES: readonly string[] = Object.keys(NOUNS);
+
 /** A record in a sentence: `file heBmDcUZSbbsRR6dMz2r`. One of the config's registries has no singular: `models record …`. */
 export const named = ({ registry, uid }: { readonly registry: string; readonly uid: string }): string =>
   `${NOUNS[registry] ?? `${registry} record`} ${uid}`;

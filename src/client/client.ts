@@ -38,6 +38,8 @@ export interface Commanding extends Aborting {
   readonly reason?: string | undefined;
   /** A random one by default: whoever sends a command again, later or from elsewhere, says the same. */
   readonly idempotencyKey?: string | undefined;
+  /** Hears that the answer is an earlier command's, which had the same key. */
+  readonly onReplay?: (() => void) | undefined;
 }
 
 export interface Changing extends Commanding {
@@ -242,13 +244,13 @@ export class Client {
 
 /** What every command takes, as query parameters and headers. */
 const commanding = (
-  { reason, idempotencyKey, signal, ifRevision, wait }: Deleting,
+  { reason, idempotencyKey, onReplay, signal, ifRevision, wait }: Deleting,
   query: Exclude<Query, URLSearchParams> = {},
 ): RequestOptions => {
   const headers: Record<string, string> = {};
   if (ifRevision !== undefined) headers['If-Match'] = `"${ifRevision}"`;
   if (wait !== undefined) headers['Prefer'] = `wait=${wait}`;
-  return { query: { ...query, reason }, headers, idempotencyKey, signal };
+  return { query: { ...query, reason }, headers, idempotencyKey, onReplay, signal };
 };
 
 const pathOf = ({ registry, uid }: Ref): string => `v1/${segment(registry)}/${segment(uid)}`;

@@ -30,6 +30,7 @@ export interface RequestOptions extends Aborting {
   readonly headers?: Readonly<Record<string, string>>;
   /** Of a command; a random one by default. */
   readonly idempotencyKey?: string | undefined;
+  readonly onReplay?: (() => void) | undefined;
 }
 
 export interface ClientOptions {
@@ -87,6 +88,7 @@ export class Requests {
       new Request(url, { method, headers: sent, body: payload?.open() ?? json, signal, duplex: 'half' });
     const answer = await send(this.fetch, build, { signal, once: payload?.once ?? false });
     this.saw(answer.headers.get('X-Position'));
+    if (answer.headers.get('Idempotent-Replayed') === 'true') options.onReplay?.();
     return answer;
   }
 

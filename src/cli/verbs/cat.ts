@@ -15,7 +15,7 @@ export const addCat = (program: Command): void => {
     .command('cat')
     .description("write a file's bytes to stdout")
     .argument('<uid>', 'the file, as <uid> or files/<uid>')
-    .option('--path <path>', 'of a folder: the one file in it')
+    .option('--path <name>', 'of a folder: the one file in it')
     .addOption(new Option('--visibility <which>', 'any: also of a file in the trash').choices(['any']))
     .addHelpText('after', '\nExample:\n  $ lethe cat heBmDcUZSbbsRR6dMz2r > mydf.parquet')
     .action((name: string, options: Options, command: Command) =>

@@ -1,5 +1,5 @@
+import { addAbortSignal } from 'node:stream';
 import { text as textOf } from 'node:stream/consumers';
-import { unlessAborted } from '../abort.js';
 import type { Command } from 'commander';
 import { withConnection } from '../context.js';
 import { CliError, WRONG_USAGE } from '../exit.js';
@@ -20,7 +20,7 @@ export const addCreate = (program: Command): void => {
       withConnection(
         command,
         async ({ client, out, signal }) => {
-          const body = parsed(json === '-' ? await unlessAborted(textOf(process.stdin), signal) : json);
+          const body = parsed(json === '-' ? await fromStdin(signal) : json);
           const answer = await client.register(registry, body, { reason, signal });
           out.warnings(answer.warnings);
           await out.body(answer);
@@ -34,6 +34,9 @@ export const addCreate = (program: Command): void => {
       ),
     );
 };
+
+/** What is not read any more is closed: a pipe that stays open would keep the process. */
+const fromStdin = (signal: AbortSignal): Promise<string> => textOf(addAbortSignal(signal, process.stdin));
 
 const parsed = (json: string): unknown => {
   try {

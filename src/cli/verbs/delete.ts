@@ -19,6 +19,7 @@ interface Options {
 export const addDelete = (program: Command): void => {
   program
     .command('delete')
+    .summary('move records to the trash, or purge them')
     .description('move records to the trash; purge those that lie there already, after asking')
     .argument('<uid...>', 'the records, as <uid> or <registry>/<uid>')
     .option('--permanent', 'purge at once, without the trash and without asking')

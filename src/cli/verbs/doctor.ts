@@ -8,6 +8,7 @@ import { counted, sentence } from '../text.js';
 export const addDoctor = (program: Command): void => {
   program
     .command('doctor')
+    .summary('look at all that Lethe needs')
     .description('look at all that Lethe needs (settings, versions, stores, clock, disk, rights), and say what to do')
     .addHelpText('after', '\nExample:\n  $ lethe doctor --data ./lethe-data\n\nExits with 1 where anything is wrong.')
     .action((_options: object, command: Command) =>

@@ -13,6 +13,7 @@ interface Options {
 export const addGc = (program: Command): void => {
   program
     .command('gc')
+    .summary('clear away what uploads that broke off have left')
     .description('clear away what uploads that broke off have left for a day: what no event ever named')
     .option('--dry-run', 'say what would go, and do nothing')
     .option('--yes', 'do not ask')

@@ -8,6 +8,7 @@ const COLUMNS = ['revision', 'at', 'actor', 'type', 'reason', 'data'];
 export const addHistory = (program: Command): void => {
   program
     .command('history')
+    .summary('list what happened to a record')
     .description('list what happened to a record, oldest first; it stays after a purge')
     .argument('<uid>', 'the record, as <uid> or <registry>/<uid>')
     .addHelpText('after', '\nExample:\n  $ lethe history heBmDcUZSbbsRR6dMz2r')

@@ -13,6 +13,7 @@ interface Options {
 export const addHold = (program: Command): void => {
   program
     .command('hold')
+    .summary('keep a record from being purged')
     .description('keep a record from being purged, by anyone, until the hold is released')
     .argument('<uid>', 'the record, as <uid> or <registry>/<uid>')
     .option('--reason <text>', 'why; it is shown with the record')

@@ -10,6 +10,7 @@ import { Output } from '../output.js';
 export const addInit = (program: Command): void => {
   program
     .command('init')
+    .summary('make the data folder and its lethe.json')
     .description('make the data folder and its lethe.json; where they are, nothing changes')
     .option('--storage <dir>', 'the folder where objects live, as root of the storage default')
     .addHelpText('after', '\nExample:\n  $ lethe init --data ./lethe-data --storage ./my-bucket')

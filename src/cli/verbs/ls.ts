@@ -5,6 +5,7 @@ import { PAGE, wholeNumber } from '../paging.js';
 interface Options {
   readonly visibility?: string;
   readonly where?: readonly (readonly [string, string])[];
+  readonly at?: string;
   readonly sort?: string;
   readonly limit?: number;
 }
@@ -56,17 +57,25 @@ export const addLs = (program: Command): void => {
       '1 (visible), 0 (hidden), -1 (in the trash), several with commas, or any (default: 1)',
     )
     .option('--where <condition>', 'field=value or field[operator]=value; may be repeated', condition)
+    .option('--at <time>', 'what was visible then: RFC 3339, such as 2026-11-23T00:57:00Z')
     .option('--sort <fields>', 'such as -updatedAt,uid (default: -createdAt)')
     .option('--limit <n>', 'at most so many', wholeNumber)
     .addHelpText(
       'after',
-      '\nExamples:\n  $ lethe ls\n  $ lethe ls files --where suffix=.parquet --where "size[gte]=1000" --sort -size --limit 10',
+      `
+Operators: ne, gt, gte, lt, lte, in (a,b), startsWith, contains, null (true or false). Conditions are joined by AND.
+
+Examples:
+  $ lethe ls
+  $ lethe ls files --where suffix=.parquet --where "size[gte]=1000" --sort -size --limit 10
+  $ lethe ls --where "key[startsWith]=sales/" --at 2026-11-23T00:57:00Z`,
     )
-    .action((registry: string, { visibility, where = [], sort, limit }: Options, command: Command) =>
+    .action((registry: string, { visibility, where = [], at, sort, limit }: Options, command: Command) =>
       withConnection(command, async ({ client, out, signal }) => {
         const query = new URLSearchParams();
         for (const [name, value] of where) query.append(name, value);
         if (visibility !== undefined) query.append('visibility', visibility);
+        if (at !== undefined) query.append('at', at);
         if (sort !== undefined) query.append('sort', sort);
         query.append('limit', String(Math.min(limit ?? PAGE, PAGE)));
         await out.list(client.list(registry, query, { signal }), COLUMNS[registry] ?? PLAIN_COLUMNS, limit);
@@ -75,7 +84,7 @@ export const addLs = (program: Command): void => {
 };
 
 /** Parameters that are no fields, and have options of their own or none. */
-const RESERVED = ['visibility', 'sort', 'limit', 'cursor', 'count'];
+const RESERVED = ['visibility', 'at', 'sort', 'limit', 'cursor', 'count'];
 
 const condition = (
   text: string,

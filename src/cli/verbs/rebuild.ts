@@ -5,6 +5,7 @@ import { withStores, type StoresContext } from '../stores.js';
 export const addRebuild = (program: Command): void => {
   program
     .command('rebuild')
+    .summary('build the read model anew from the log')
     .description('build the read model anew from the log, beside the live one, and switch')
     .addHelpText('after', '\nExample:\n  $ lethe rebuild --data ./lethe-data')
     .action((_options: object, command: Command) => withStores(command, rebuildModel));

@@ -12,6 +12,7 @@ interface Options {
 export const addVerify = (program: Command): void => {
   program
     .command('verify')
+    .summary('compare log, read model and objects')
     .description(
       'compare the log, the read model and the objects with each other, and say what is wrong; a service may run meanwhile',
     )
