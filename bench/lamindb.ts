@@ -86,7 +86,7 @@ const SAID: Readonly<Record<Exclude<Step, 'open'>, string>> = {
 /** Seen under strace and in LaminDB's source. */
 const NOT_THE_SAME =
   'They do not do the same. On disk when a call returns, seen under strace: Lethe adds with four fsyncs (the bytes, two folders, the log), trashes and restores ' +
-  'with one (the log), and purges with four (the log before and after the deletion and at its end, and the folder). LaminDB commits one SQLite transaction ' +
+  'with one (the log), and purges with four (the log twice before the deletion and once after it, and the folder). LaminDB commits one SQLite transaction ' +
   'each time (`synchronous=FULL`, rollback journal: four syncs), and syncs neither the bytes that it copies nor the folder that it deletes from. Lethe appends events and keeps ' +
   'them, with who and why, also past a purge, answers a purge when the object is gone, and every call passes its whole API in-process; a query may lag a call by some ' +
   'milliseconds and waits for it. LaminDB changes one row, deletes it at a purge, and keeps no history. Both hash what they add with MD5. Neither side is asked for what only it has: ' +
