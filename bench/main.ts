@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { DataFolders } from './data-folders.js';
 import { emptying } from './emptying.js';
+import { lamindb } from './lamindb.js';
 import { latency } from './latency.js';
 import { machine } from './machine.js';
 import { memory } from './memory.js';
@@ -34,6 +35,7 @@ const WHOLE: readonly Part[] = [
   { name: 'start', title: 'Start', benchmark: start },
   { name: 'latency', title: 'Latency with few and with many records', benchmark: latency },
   { name: 'emptying', title: 'Emptying the trash', benchmark: emptying },
+  { name: 'lamindb', title: 'A script, beside LaminDB', benchmark: lamindb },
   { name: 'memory', title: 'Memory', benchmark: memory },
   { name: 'eventstore', title: 'Rebuild from EventStoreDB', benchmark: eventstore },
   { name: 'mongodb', title: 'Rebuild into MongoDB', benchmark: mongodb },

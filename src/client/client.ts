@@ -123,11 +123,11 @@ export class Client {
     const failed = new AbortController();
     const onFailure = (error: unknown): void => failed.abort(error);
     const payload = await payloadOf({ metadata, content, filename, onProgress, onFailure, streams });
-    const signal = this.requests.either(options.signal);
+    const { signal } = options;
     return this.requests.json('POST', 'v1/files', isCommand, {
       ...commanding(options),
       payload,
-      signal: signal === null ? failed.signal : AbortSignal.any([signal, failed.signal]),
+      signal: signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]),
     });
   }
 

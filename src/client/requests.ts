@@ -58,6 +58,7 @@ export class Requests {
   private readonly headers: Readonly<Record<string, string>>;
   private readonly actor: string | undefined;
   private readonly closing: AbortSignal | null;
+  private readonly running = new Set<AbortController>();
   private position = 0n;
 
   /** @throws TypeError for an API key that no header can carry */
@@ -65,13 +66,25 @@ export class Requests {
     this.base = new URL(options.url.endsWith('/') ? options.url : `${options.url}/`);
     this.fetch = options.fetch ?? platformFetch;
     this.actor = options.actor;
-    this.closing = options.signal ?? null;
+    const closing = options.signal ?? null;
+    this.closing = closing;
+    closing?.addEventListener('abort', () => {
+      for (const request of this.running) request.abort(closing.reason);
+    });
     this.headers = { ...options.headers, ...(options.apiKey !== undefined && authorization(options.apiKey)) };
   }
 
   /** Any request of the API, below 400; its body is the caller's to read. */
   async request(method: Method, path: string, options: RequestOptions = {}): Promise<Response> {
-    const { query, body, payload, headers, idempotencyKey } = options;
+    return this.sent(method, path, options, this.either(options.signal));
+  }
+
+  private async sent(
+    method: Method,
+    path: string,
+    { query, body, payload, headers, idempotencyKey }: RequestOptions,
+    signal: AbortSignal | null,
+  ): Promise<Response> {
     const url = new URL(path, this.base);
     url.search = searchOf(query ?? {});
     const sent = new Headers({ ...this.headers, ...headers });
@@ -83,7 +96,6 @@ export class Requests {
     if ((payload !== undefined || body !== undefined) && contentType !== null) sent.set('Content-Type', contentType);
     if (this.position > 0n) sent.set('X-Min-Position', String(this.position));
     const json = body === undefined ? null : JSON.stringify(body);
-    const signal = this.either(options.signal);
     const build = (): Request =>
       new Request(url, { method, headers: sent, body: payload?.open() ?? json, signal, duplex: 'half' });
     const answer = await send(this.fetch, build, { signal, once: payload?.once ?? false });
@@ -93,11 +105,13 @@ export class Requests {
   }
 
   /** A request whose answer is JSON of a known shape. */
-  async json<T>(method: Method, path: string, is: Guard<T>, options?: RequestOptions): Promise<T> {
-    const answer = await this.request(method, path, options);
-    const body = await this.bodyOf(answer, this.either(options?.signal));
-    if (is(body)) return body;
-    throw new NotLethe(this.base.origin, answer.status);
+  async json<T>(method: Method, path: string, is: Guard<T>, options: RequestOptions = {}): Promise<T> {
+    return this.withItsOwnSignal(options.signal, async (signal) => {
+      const answer = await this.sent(method, path, options, signal);
+      const body = await this.bodyOf(answer, signal);
+      if (is(body)) return body;
+      throw new NotLethe(this.base.origin, answer.status);
+    });
   }
 
   /** Page by page, as many as are asked for. */
@@ -116,11 +130,29 @@ export class Requests {
     }
   }
 
-  private async bodyOf(answer: Response, signal: AbortSignal | null): Promise<unknown> {
+  /**
+   * Runs a request with a signal of its own, aborted where the caller's is and at the end of all. The end of all outlives it, and a `Request`
+   * listens to what it was given until it is collected: at 1,500 of them Node warns of a leak, and again at each further one.
+   */
+  private async withItsOwnSignal<T>(
+    signal: AbortSignal | undefined,
+    run: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    this.closing?.throwIfAborted();
+    const own = new AbortController();
+    this.running.add(own);
+    try {
+      return await run(signal === undefined ? own.signal : AbortSignal.any([signal, own.signal]));
+    } finally {
+      this.running.delete(own);
+    }
+  }
+
+  private async bodyOf(answer: Response, signal: AbortSignal): Promise<unknown> {
     try {
       return await jsonOf(answer);
     } catch (error) {
-      signal?.throwIfAborted();
+      signal.throwIfAborted();
       throw new Unreachable(this.base.origin, error);
     }
   }

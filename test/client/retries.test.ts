@@ -1,5 +1,7 @@
+import { getEventListeners } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
 import { connect, Conflict, StoreUnavailable, Unreachable, type Lethe } from '../../src/client/connect.js';
+import { Requests } from '../../src/client/requests.js';
 import { json, label, lost, none, problem, scripted, type Answering, type Scripted } from './scripted.js';
 
 const UID = 'heBmDcUZSbbsRR6dMz2r';
@@ -177,6 +179,15 @@ describe('an AbortSignal', () => {
     await lethe.close();
     await expect(asking).rejects.toThrow(/was closed/);
     await expect(lethe.stats()).rejects.toThrow(/was closed/);
+  });
+
+  it('is heard by any number of requests, and none of them listens to it longer than it takes', async () => {
+    const closing = new AbortController();
+    const fetch = async (): Promise<Response> => Response.json({});
+    const requests = new Requests({ url: 'http://localhost', fetch, signal: closing.signal });
+    const isAny = (_: unknown): _ is unknown => true;
+    for (let number = 1; number <= 20; number += 1) await requests.json('GET', 'v1/stats', isAny);
+    expect(getEventListeners(closing.signal, 'abort')).toHaveLength(1);
   });
 });
 
