@@ -118,6 +118,11 @@ const rooms = [
     to: { path: '^src/(service|config)\\.ts$' },
   },
   room(
+    'nest',
+    ['^src/client/(connect|lethe)\\.ts$'],
+    'lethe/nest puts the SDK into another Nest application: it knows what every user of the SDK knows.',
+  ),
+  room(
     'cli',
     ['^src/client/', '^src/(main|service|config)\\.ts$', '^src/testing/', '^src/storage/event-store/lock\\.ts$'],
     'The command line is a client of the API. It opens a service by src/service.ts where none runs, and `lethe replay` is the replay of lethe/testing.',
@@ -221,6 +226,11 @@ const uses = [
     from: { path: '^src/client/' },
     to: { path: 'node_modules/' },
   },
+  libraries(
+    'nest',
+    ['node_modules/@nestjs/common/'],
+    "What a Nest application has anyway. Terminus is the application's choice: a health check is a plain object to it.",
+  ),
   {
     name: 'src-needs-no-dev-dependency',
     comment: 'What is installed with --omit=dev must run.',

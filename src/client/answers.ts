@@ -77,6 +77,13 @@ export interface EmptyingPreview {
   readonly totals: Totals;
 }
 
+/** Whether a service can do its work. */
+export interface Readiness {
+  readonly status: 'ok' | 'not-ready';
+  /** What keeps it from that, by name, each with a sentence. */
+  readonly notReady: Readonly<Record<string, string>>;
+}
+
 /** Names one record. */
 export interface Ref {
   readonly registry: string;
