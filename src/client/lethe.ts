@@ -30,7 +30,7 @@ import type { Aborting, ClientOptions } from './requests.js';
 import { CountedRows, mapped, withParameters } from './rows.js';
 import type { DataSchema } from './schema.js';
 
-/** Where a service answers, and how it is spoken to. */
+/** Where a service answers, and how it is spoken to. @interface */
 export type Address = Omit<ClientOptions, 'signal'>;
 
 /** Which events: all of these must hold. */
