@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -178,5 +179,58 @@ describe('import-folder', () => {
     const { code, err } = await runExample('import-folder', ['nowhere'], folder, { LETHE_URL: service.url });
     expect(err).toContain("There is no storage 'nowhere'");
     expect(code).not.toBe(0);
+  });
+});
+
+describe('import-lamindb', () => {
+  const run = (lines: readonly object[]) =>
+    runExample(
+      'import-lamindb',
+      ['lab'],
+      folder,
+      { LETHE_URL: service.url },
+      lines.map((each) => JSON.stringify(each)).join('\n'),
+    );
+
+  it('takes over what is visible, hidden and in the trash, and changes nothing when it is started again', async () => {
+    await writeFile(join(folder, 'virtual.csv'), 'a virtual key');
+    await writeFile(join(lab, 'semantic.csv'), 'a semantic key');
+    const none = { description: null, path: null };
+    const lines = [
+      { ...none, uid: 'a1', key: 'semantic.csv', keyIsVirtual: false, visibility: 0 },
+      { ...none, uid: 'a2', key: 'sales/virtual.csv', keyIsVirtual: true, visibility: 1, path: 'virtual.csv' },
+      { uid: 'a3', key: null, keyIsVirtual: true, visibility: -1, path: 'virtual.csv', description: 'trashed there' },
+    ];
+    expect(await run(lines)).toEqual({ code: 0, err: '', out: '1 visible, 1 hidden, 1 in the trash\n' });
+    const imported = () => lethe.files.filter({ visibility: null, createdBy: 'import', hash: { in: hashes } }).all();
+    const hashes = ['a virtual key', 'a semantic key'].map((content) =>
+      createHash('md5').update(content).digest('base64url'),
+    );
+    const files = await imported();
+    expect(
+      files
+        .map(({ key, keyIsVirtual, visibility, description, reason }) => ({
+          key,
+          keyIsVirtual,
+          visibility,
+          description,
+          reason,
+        }))
+        .sort((a, b) => a.visibility - b.visibility),
+    ).toEqual([
+      {
+        key: null,
+        keyIsVirtual: true,
+        visibility: -1,
+        description: 'trashed there',
+        reason: 'in the trash of LaminDB',
+      },
+      { key: 'semantic.csv', keyIsVirtual: false, visibility: 0, description: null, reason: null },
+      { key: 'sales/virtual.csv', keyIsVirtual: true, visibility: 1, description: null, reason: null },
+    ]);
+
+    await files.find(({ visibility }) => visibility === -1)?.restore();
+    expect(await run(lines)).toMatchObject({ code: 0 });
+    expect((await imported()).map(({ visibility }) => visibility).sort()).toEqual([0, 1, 1]);
   });
 });

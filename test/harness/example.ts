@@ -18,13 +18,18 @@ export const buildExamples = async (): Promise<void> => {
   if (code !== 0) throw new Error(`the examples do not compile:\n${out}`);
 };
 
-/** Runs an example to its end. @param cwd where it leaves what it writes */
+/** Runs an example to its end. @param cwd where it leaves what it writes @param input what it reads from stdin */
 export const runExample = (
   name: string,
   args: readonly string[],
   cwd: string,
   env: Record<string, string> = {},
-): Promise<Ran> => ended(startExample(name, args, cwd, env));
+  input = '',
+): Promise<Ran> => {
+  const child = startExample(name, args, cwd, env);
+  child.stdin?.end(input);
+  return ended(child);
+};
 
 /** Starts an example that ends when it is told to. */
 export const startExample = (
@@ -43,7 +48,7 @@ const start = (
   const child = spawn(process.execPath, ['--no-warnings', join(ROOT, script), ...args], {
     cwd,
     env: { PATH: process.env['PATH'], ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: 'pipe',
   });
   // Whatever ends this process, an example is not left behind.
   const endWithUs = () => child.kill('SIGKILL');
