@@ -155,6 +155,16 @@ describe('import-folder', () => {
     expect(await lethe.files.filter({ visibility: null, createdBy: 'import' }).count()).toBe(5);
   });
 
+  it('finds all of a folder that is large and deep', async () => {
+    const deep = join(lab, 'deep/er/still');
+    await mkdir(deep, { recursive: true });
+    const names = Array.from({ length: 150 }, (_, number) => `${number}.txt`);
+    for (const folder of ['deep', 'deep/er/still'])
+      await Promise.all(names.map((name) => writeFile(join(lab, folder, name), `${folder}/${name}`)));
+    expect(await run()).toMatchObject({ code: 0, out: '300 registered, 5 there already, 0 refused\n' });
+    expect(await lethe.files.filter({ path: { startsWith: 'deep/er/still/' } }).count()).toBe(150);
+  });
+
   it('does not bring back what was purged since', async () => {
     await writeFile(join(lab, 'purged.txt'), 'purged');
     await run();
