@@ -123,10 +123,28 @@ const rooms = [
     'lethe/nest puts the SDK into another Nest application: it knows what every user of the SDK knows.',
   ),
   room(
-    'cli',
-    ['^src/client/', '^src/(main|service|config)\\.ts$', '^src/testing/', '^src/storage/event-store/lock\\.ts$'],
-    'The command line is a client of the API. It opens a service by src/service.ts where none runs, and `lethe replay` is the replay of lethe/testing.',
+    'upkeep',
+    ['^src/commands/(content|execute|ownership|storages)\\.ts$', '^src/events/', '^src/projections/', ...PORTS],
+    'Rebuilding, verifying and clearing away work on the stores themselves, beside the service. They read the log as everybody does, and append nothing.',
   ),
+  room(
+    'cli',
+    [
+      '^src/client/',
+      '^src/(main|service|config|upkeep|diagnosis)\\.ts$',
+      '^src/upkeep/',
+      '^src/testing/',
+      '^src/storage/event-store/lock\\.ts$',
+    ],
+    'The command line is a client of the API. It opens a service by src/service.ts where none runs, the stores by src/upkeep.ts for whoever operates them, and `lethe replay` is the replay of lethe/testing.',
+  ),
+  {
+    name: 'cli-sees-upkeep-as-types',
+    comment: 'src/upkeep.ts opens the stores, and is loaded by the verbs that need it: the others start faster.',
+    severity: 'error',
+    from: { path: '^src/cli/' },
+    to: { path: '^src/(upkeep|diagnosis)', dependencyTypesNot: ['dynamic-import', 'type-only'] },
+  },
   room(
     'testing',
     ['^src/(commands|events|projections|sagas)/', '^src/adapters\\.ts$', ...PORTS],

@@ -10,7 +10,7 @@ import { openFilesystemStore } from './storage/object-store/filesystem.js';
 import { InvalidS3Root, parseS3Root, placeOfS3, type S3Root } from './storage/object-store/minio.root.js';
 import type { ObjectStore, ObjectStores } from './storage/object-store/port.js';
 import { LateReadModel } from './storage/read-model/late.js';
-import type { ReadModel } from './storage/read-model/port.js';
+import type { ReadModel, Rebuild } from './storage/read-model/port.js';
 import { openSqliteReadModel } from './storage/read-model/sqlite.js';
 
 /*
@@ -53,15 +53,42 @@ const telling = (store: EventStore): OpenedEventStore => ({
   wake: () => undefined,
 });
 
-export const openReadModel = async ({ readModel, data }: Config, mode: Mode): Promise<ReadModel> =>
-  readModel === null
-    ? openSqliteReadModel({ file: join(data, 'read-model.sqlite'), mode })
-    : new LateReadModel(() =>
-        naming('LETHE_READ_MODEL', async () => {
-          const { openMongoReadModel } = await import('./storage/read-model/mongodb.js');
-          return openMongoReadModel({ url: readModel, mode });
-        }),
-      );
+/** @param madeWithinMs how long one for reading waits for a worker to make it; left out: as long as the adapter does */
+export const openReadModel = async (
+  { readModel, data }: Config,
+  mode: Mode,
+  madeWithinMs?: number,
+): Promise<ReadModel> => {
+  const patience = madeWithinMs === undefined ? {} : { madeWithinMs };
+  if (readModel === null) return openSqliteReadModel({ file: join(data, 'read-model.sqlite'), mode, ...patience });
+  return new LateReadModel(() =>
+    naming('LETHE_READ_MODEL', async () => {
+      const { openMongoReadModel } = await import('./storage/read-model/mongodb.js');
+      return openMongoReadModel({ url: readModel, mode, ...patience });
+    }),
+  );
+};
+
+/** The model for reading, if there is one: opened at its first use, which waits for nobody to make it. */
+export const openStandingModel = (config: Config): ReadModel =>
+  new LateReadModel(() => openReadModel(config, 'read-only', 200));
+
+/** A model in a file of its own, to be thrown away again: for what the log makes of one, whatever the live one lies in. */
+export const openSpareModel = (file: string): Promise<ReadModel> => openSqliteReadModel({ file, mode: 'read-write' });
+
+/** Begins a new model beside the live one. Embedded, the caller has locked the data folder: a service would go on reading the old file. */
+export const openRebuild = async ({ readModel, data }: Config): Promise<Rebuild> => {
+  if (readModel === null) {
+    const { rebuildSqliteReadModel } = await import('./storage/read-model/sqlite.rebuild.js');
+    return rebuildSqliteReadModel(join(data, 'read-model.sqlite'));
+  }
+  const model = await naming('LETHE_READ_MODEL', async () => {
+    const { openMongoReadModel } = await import('./storage/read-model/mongodb.js');
+    return openMongoReadModel({ url: readModel, mode: 'read-write', rebuild: true });
+  });
+  // The end of its load has switched for every process.
+  return { model, replace: () => Promise.resolve(), close: () => model.close() };
+};
 
 /** An address that its adapter can't read is a setting that cannot stand. @throws ConfigError naming the variable */
 const naming = async <T>(variable: string, open: () => Promise<T>): Promise<T> => {

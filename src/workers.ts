@@ -1,4 +1,3 @@
-import type { CommandBus } from '@nestjs/cqrs';
 import type { CommandPorts } from './commands/ports.js';
 import { allStorages, storedOf } from './projections/neighbours.js';
 import type { Progress } from './projections/progress.js';
@@ -12,9 +11,14 @@ import { WithdrawalsSaga } from './sagas/withdrawals.saga.js';
 /** How often each storage is told how far the log has come. */
 const NOTE_MS = 60_000;
 
+/** What carries a command out: Nest's CommandBus in a service. */
+interface Bus {
+  execute(command: object): Promise<unknown>;
+}
+
 /** Starts what works on without being asked. @returns how to stop it, between two steps */
 export const startSagas = (
-  bus: CommandBus,
+  bus: Bus,
   ports: CommandPorts,
   progress: Progress,
   retries: RetryPolicy,

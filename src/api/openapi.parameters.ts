@@ -53,6 +53,27 @@ const PARAMETERS = {
     { type: 'string', examples: ['wait=10'] },
   ),
   actor: header('X-Actor', 'Who does this. Without it, `anonymous`. Ignored where callers need an API key.', PRINTABLE),
+  asOfRevision: query('revision', 'The record as it was after this event of its history.', {
+    type: 'integer',
+    minimum: 0,
+    maximum: Number.MAX_SAFE_INTEGER,
+  }),
+  asOfPosition: query('position', 'The record as it was at this place of the log.', {
+    type: 'string',
+    pattern: '^[0-9]{1,19}$',
+  }),
+  asOfTime: query('at', 'The record as it was at this time (RFC 3339): what counts from this very millisecond is in.', {
+    type: 'string',
+    format: 'date-time',
+  }),
+  listAsOf: query(
+    'at',
+    'What was so at this time (RFC 3339), visible or not, filtered and sorted by what was so then.',
+    {
+      type: 'string',
+      format: 'date-time',
+    },
+  ),
   correlationId: header(
     'X-Correlation-Id',
     'Goes into the log, the history and the answer. Without it the service gives one.',

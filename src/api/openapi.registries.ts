@@ -52,6 +52,7 @@ const family = (it: Family): Route[] => [
       'Conditions are joined by AND. Text compares by code point; absent values sort lowest. ' +
       'An unknown field or operator, the same one twice, or a cursor of another query is 422.',
     list: it.kind,
+    parameters: ['listAsOf'],
     answers: { 200: { description: 'A page.', schema: `${it.answer}List`, headers: LISTED } },
     problems: ['not-found'],
   },
@@ -77,7 +78,10 @@ const family = (it: Family): Route[] => [
     id: `get${it.one}`,
     tag: it.tag,
     summary: `Read a ${it.noun}`,
-    ...(it.kind !== 'plain' && { description: 'Also one in the trash.' }),
+    description:
+      `${it.kind === 'plain' ? '' : 'Also one in the trash. '}With one of \`revision\`, \`at\` and \`position\`, as it was: ` +
+      '404 before its registration, 410 from a purge request on, 422 for what is yet to come.',
+    parameters: ['asOfRevision', 'asOfTime', 'asOfPosition'],
     answers: {
       200: {
         description: 'The record itself.',

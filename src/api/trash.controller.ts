@@ -87,7 +87,7 @@ export class TrashController {
     } = await this.commands.execute<StartOperation, Started>(
       new StartOperation(envelope, 'empty-trash', criteria, totals, position),
     );
-    const seen = await this.queries.execute<GetOperation, SeenOperation | null>(new GetOperation(id));
+    const seen = await this.queries.execute<GetOperation, SeenOperation | null>(new GetOperation(id, appended));
     if (seen === null) throw new Problem('internal', 'The operation is not in the read model.');
     if (replayed) reply.header('Idempotent-Replayed', 'true');
     reply

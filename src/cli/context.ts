@@ -11,30 +11,47 @@ export interface GlobalOptions extends Target {
   readonly json?: boolean;
 }
 
-/** What a verb works with. */
-export interface Context {
-  readonly client: Client;
-  readonly data: string | null;
+/** What every verb works with. */
+export interface Surroundings {
   readonly out: Output;
   readonly question: Question;
-  readonly meter: Meter;
   readonly signal: AbortSignal;
   /** Says what went wrong and goes on: the exit code remembers it. @param about which of several */
   readonly fail: (error: unknown, about?: string) => Promise<void>;
 }
 
-/** Runs a verb on a connection, and ends in order however it ends: what is open is closed, the exit code is the highest that came up. */
+/** What a verb works with that speaks to a service. */
+export interface Context extends Surroundings {
+  readonly client: Client;
+  readonly data: string | null;
+  readonly meter: Meter;
+}
+
+/** Runs a verb on a connection. */
 export const withConnection = async (
   command: Command,
   verb: (context: Context) => Promise<void>,
   { makesFolder = false } = {},
+): Promise<void> =>
+  inOrder(command, async (surroundings, target, atEnd) => {
+    const { out, signal } = surroundings;
+    const meter = new Meter();
+    const note = (text: string): void => out.note(text);
+    const connection: Connection = await connect(target, { signal, makesFolder, through: meter.through, note });
+    atEnd(() => connection.close());
+    await verb({ ...connection, ...surroundings, meter });
+  });
+
+/** Runs a verb, and ends in order however it ends: what is open is closed, the exit code is the highest that came up. */
+export const inOrder = async (
+  command: Command,
+  verb: (surroundings: Surroundings, target: Target, atEnd: (close: () => Promise<void>) => void) => Promise<void>,
 ): Promise<void> => {
   const { json = false, ...target } = command.optsWithGlobals<GlobalOptions>();
   const stopping = new AbortController();
   const { signal } = stopping;
   const forget = onSignals(stopping);
   const out = new Output(json);
-  const meter = new Meter();
   const question = new Question(signal);
   const say = async (error: unknown, about?: string): Promise<void> => {
     raiseExitCode(exitCodeOf(error));
@@ -54,13 +71,14 @@ export const withConnection = async (
       await say(signal.aborted ? signal.reason : thrown);
     }
   };
-  let connection: Connection | null = null;
-  await orEnd(async () => {
-    connection = await connect(target, { signal, makesFolder, through: meter.through, note: (text) => out.note(text) });
-    await verb({ ...connection, out, question, meter, signal, fail });
-  });
+  let close = (): Promise<void> => Promise.resolve();
+  await orEnd(() =>
+    verb({ out, question, signal, fail }, target, (atEnd) => {
+      close = atEnd;
+    }),
+  );
   question.close();
-  await orEnd(async () => connection?.close());
+  await orEnd(() => close());
   forget();
 };
 

@@ -7,16 +7,20 @@ import { addAdd } from './verbs/add.js';
 import { addCat } from './verbs/cat.js';
 import { addCreate } from './verbs/create.js';
 import { addDelete } from './verbs/delete.js';
+import { addDoctor } from './verbs/doctor.js';
+import { addGc } from './verbs/gc.js';
 import { addHistory } from './verbs/history.js';
 import { addHold } from './verbs/hold.js';
 import { addInit } from './verbs/init.js';
 import { addLs } from './verbs/ls.js';
 import { addPurges } from './verbs/purges.js';
+import { addRebuild } from './verbs/rebuild.js';
 import { addRestore } from './verbs/restore.js';
 import { addServe } from './verbs/serve.js';
 import { addSet } from './verbs/set.js';
 import { addShow } from './verbs/show.js';
 import { addTrash } from './verbs/trash.js';
+import { addVerify } from './verbs/verify.js';
 
 const VERBS = [
   addServe,
@@ -33,6 +37,10 @@ const VERBS = [
   addHistory,
   addPurges,
   addHold,
+  addRebuild,
+  addVerify,
+  addGc,
+  addDoctor,
 ];
 
 const version = (): string => {

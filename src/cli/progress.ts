@@ -11,7 +11,7 @@ export interface Bar {
 
 const NO_BAR: Bar = { at: () => undefined, pause: () => undefined, stop: () => undefined };
 
-export const startBar = async (total: number, unit: 'bytes' | 'records'): Promise<Bar> => {
+export const startBar = async (total: number, unit: 'bytes' | 'records' | 'events' | 'objects'): Promise<Bar> => {
   if (!process.stderr.isTTY || total === 0) return NO_BAR;
   const { SingleBar } = await import('cli-progress');
   const show = unit === 'bytes' ? sizeText : String;

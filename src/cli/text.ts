@@ -32,6 +32,9 @@ export const sizeText = (bytes: number): string => {
   return `${value.toFixed(1)} ${UNITS[unit] ?? ''}`;
 };
 
+/** With a full stop at its end, where it has none. */
+export const sentence = (text: string): string => (/[.?!]$/.test(text) ? text : `${text}.`);
+
 /** `1 record`, `3 records`. */
 export const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
 

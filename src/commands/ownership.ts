@@ -9,8 +9,29 @@ import type { Journal } from './execute.js';
 import { StoreUnavailable } from './refusals.js';
 import { storeOf, type Storage } from './storages.js';
 
-const OWNER = '.lethe/owner';
+export const OWNER = '.lethe/owner';
 const ownerSchema = z.object({ instance: z.uuid(), position: z.string().regex(/^\d+$/) });
+export type Owner = z.infer<typeof ownerSchema>;
+
+/** A sentence that says why a log may not write to a storage; null where it may. */
+export const whyNotOwned = (
+  name: string,
+  owner: Owner | null,
+  log: { readonly instance: string | null; readonly head: bigint },
+): string | null => {
+  if (owner === null) return null;
+  if (owner.instance !== log.instance) {
+    return (
+      `The storage ${name} belongs to another log (instance ${owner.instance}; this one is ${log.instance ?? 'empty'}). ` +
+      'Nothing is stored in or deleted from it here.'
+    );
+  }
+  if (BigInt(owner.position) <= log.head) return null;
+  return (
+    `The storage ${name} has seen position ${owner.position} of this log, which ends at ${log.head}: the log was restored from a ` +
+    'backup and does not know what came after. Restore a newer one.'
+  );
+};
 
 /**
  * Who may write to and delete from a storage: the log whose instance id lies in it, and only one that is not behind what that log had
@@ -32,6 +53,11 @@ export class Ownership {
     return this.known;
   }
 
+  /** Whoever only looks may look at every storage. */
+  async look(storage: Storage): Promise<ObjectStore> {
+    return storeOf(this.stores, storage);
+  }
+
   /**
    * @throws StoreUnavailable where the storage belongs to another log, or this one is behind
    */
@@ -39,20 +65,11 @@ export class Ownership {
     const store = await storeOf(this.stores, storage);
     if (this.owned.has(storage.uid)) return store;
     const instance = await this.identify();
-    const head = await this.journal.store.head();
+    // The owner first: what another process notes in between is a later head.
     const owner = await readOwner(store);
-    if (owner !== null && owner.instance !== instance) {
-      throw new StoreUnavailable(
-        `The storage ${storage.facts.name} belongs to another log (instance ${owner.instance}; this one is ${instance}). ` +
-          'Nothing is stored in or deleted from it here.',
-      );
-    }
-    if (owner !== null && BigInt(owner.position) > head) {
-      throw new StoreUnavailable(
-        `The storage ${storage.facts.name} has seen position ${owner.position} of this log, which ends at ${head}: the log was restored from a ` +
-          'backup and does not know what came after. Restore a newer one.',
-      );
-    }
+    const head = await this.journal.store.head();
+    const why = whyNotOwned(storage.facts.name, owner, { instance, head });
+    if (why !== null) throw new StoreUnavailable(why);
     await this.write(store, head);
     this.owned.add(storage.uid);
     return store;
@@ -71,7 +88,8 @@ export class Ownership {
   }
 }
 
-const readOwner = async (store: ObjectStore): Promise<z.infer<typeof ownerSchema> | null> => {
+/** The log that a storage belongs to, and the highest position that was noted of it; null where nothing was ever stored. @throws Corrupt */
+export const readOwner = async (store: ObjectStore): Promise<Owner | null> => {
   const found = await store.get(OWNER);
   if (found === null) return null;
   try {
@@ -83,15 +101,22 @@ const readOwner = async (store: ObjectStore): Promise<z.infer<typeof ownerSchema
   }
 };
 
+/** The id of this log; null where nothing was ever written to it. */
+export const readInstance = async ({ store, prefix }: Pick<Journal, 'store' | 'prefix'>): Promise<string | null> => {
+  const stream = instanceStream(prefix);
+  const [first] = await store.readStream(stream);
+  if (first === undefined) return null;
+  const recorded = decode(prefix, first);
+  if (recorded?.event.type !== 'InstanceCreated') throw new Corrupt(`${stream} does not begin with InstanceCreated`);
+  return recorded.event.instance;
+};
+
+const instanceStream = (prefix: string): string => streamOf(prefix, 'log', 'instance');
+
 /** The id of this log, made with its first event. */
 const ensureInstance = async (journal: Journal, ids: Ids): Promise<string> => {
-  const stream = streamOf(journal.prefix, 'log', 'instance');
-  const [first] = await journal.store.readStream(stream);
-  if (first !== undefined) {
-    const recorded = decode(journal.prefix, first);
-    if (recorded?.event.type !== 'InstanceCreated') throw new Corrupt(`${stream} does not begin with InstanceCreated`);
-    return recorded.event.instance;
-  }
+  const known = await readInstance(journal);
+  if (known !== null) return known;
   const commandId = ids.uuid();
   const meta = {
     version: 1,
@@ -105,7 +130,7 @@ const ensureInstance = async (journal: Journal, ids: Ids): Promise<string> => {
   };
   try {
     const instance = ids.uuid();
-    const { position } = await journal.store.append(stream, -1, [
+    const { position } = await journal.store.append(instanceStream(journal.prefix), -1, [
       encode(commandId, { type: 'InstanceCreated', instance }, meta),
     ]);
     journal.appended(position);

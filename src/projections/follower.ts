@@ -1,10 +1,10 @@
-import { decode, Unreadable } from '../events/codec.js';
 import type { Recorded } from '../events/events.js';
 import type { Clock, Log, Random } from '../ports.js';
 import { CheckpointMoved } from '../storage/errors.js';
 import type { EventStore, Position, StoredEvent } from '../storage/event-store/port.js';
 import type { ReadModel } from '../storage/read-model/port.js';
 import { project } from './project.js';
+import { readable } from './readable.js';
 
 /**
  * Behind the head by more than this at the start, the model is loaded without the indexes that only queries need: making them again has
@@ -157,26 +157,11 @@ export class Follower {
     from: Position,
     reached: (to: Position) => void,
   ): Promise<Position> {
-    const { events, size, unreadable } = this.read(batch);
+    const { events, size, unreadable } = readable(this.ports.prefix, batch);
     const to = batch[size - 1]?.position ?? from;
     if (size > 0) await this.carry(events, size, from, to, reached);
     if (unreadable !== null) throw unreadable;
     return to;
-  }
-
-  /** What a batch says, up to the first event that cannot be read: what stands before it is applied all the same. */
-  private read(batch: readonly StoredEvent[]): { events: Recorded[]; size: number; unreadable: Unreadable | null } {
-    const events: Recorded[] = [];
-    for (const [size, stored] of batch.entries()) {
-      try {
-        const recorded = decode(this.ports.prefix, stored);
-        if (recorded !== null) events.push(recorded);
-      } catch (error) {
-        if (error instanceof Unreadable) return { events, size, unreadable: error };
-        throw error;
-      }
-    }
-    return { events, size: batch.length, unreadable: null };
   }
 
   private async carry(

@@ -38,7 +38,11 @@ export class ListRecordsAsOf {
 }
 
 export class GetOperation {
-  constructor(readonly id: string) {}
+  constructor(
+    readonly id: string,
+    /** Of its start, where the caller knows it: another process may have appended it. */
+    readonly position = 0n,
+  ) {}
 }
 
 /** What a purge of this record would do now. */

@@ -140,9 +140,9 @@ export interface SeenOperation {
 class GetOperationHandler implements IQueryHandler<GetOperation, SeenOperation | null> {
   constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
 
-  async execute({ id }: GetOperation) {
+  async execute({ id, position }: GetOperation) {
     const { model, progress } = this.ports;
-    await progress.reach();
+    await progress.reach(position);
     const [row] = await model.get('operations', [id]);
     if (row === undefined) return null;
     const ofThis: Condition = { path: 'purge.operation', op: 'eq', value: id };

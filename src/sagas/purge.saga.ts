@@ -1,7 +1,7 @@
 import { ReportPurgeStep, type Envelope, type PurgeStep } from '../commands/commands.js';
 import { readRecord, type Journal } from '../commands/execute.js';
 import type { Ownership } from '../commands/ownership.js';
-import { knownStorage } from '../commands/storages.js';
+import { knownStorage, type Storage } from '../commands/storages.js';
 import { derivedId, sha256 } from '../events/ids.js';
 import type { Seen } from '../events/events.js';
 import type { Purge, RecordState } from '../events/record.js';
@@ -134,16 +134,23 @@ export class PurgeSaga {
   ): Promise<PurgeStep> {
     if (step.do === 'report') return step.report;
     try {
-      const { store, path } = await this.objectOf(record);
+      const { storage, path, unmanaged } = await this.placeOf(record);
+      // Asked to keep it, nothing is deleted: what is there may be looked at whoever it belongs to by now.
+      if (step.do === 'settle') {
+        const store = await this.ports.ownership.look(storage);
+        if (await isWhole(store, path, step.seen, guard)) return { step: 'keep', why: 'asked', by: [] };
+        return { step: 'deleted', objects: 0, bytes: 0, changed: await somethingLies(store, path) };
+      }
+      // A listing is left behind where nothing may be deleted any more.
+      if (step.do === 'clear' && unmanaged !== null) return { step: 'end' };
+      if (unmanaged !== null) throw new Error(`The storage ${unmanaged} is not managed: nothing is deleted from it.`);
+      const store = await this.ports.ownership.assertOwned(storage);
       switch (step.do) {
         case 'start':
           await guard();
           return { step: 'start', seen: await this.name(store, path, record, purge) };
         case 'delete':
           return { step: 'deleted', ...(await deleteNamed(store, path, step.seen, guard)) };
-        case 'settle':
-          if (await isWhole(store, path, step.seen, guard)) return { step: 'keep', why: 'asked', by: [] };
-          return { step: 'deleted', objects: 0, bytes: 0, changed: await somethingLies(store, path) };
         case 'clear':
           await guard();
           await clearManifest(store, step.manifest);
@@ -172,7 +179,8 @@ export class PurgeSaga {
     return nameWhatLies(store, path, `${uid}-${request}`);
   }
 
-  private async objectOf(record: RecordState): Promise<{ store: ObjectStore; path: string }> {
+  /** @returns `unmanaged`: the name of the storage that keeps Lethe from deleting there; null where nothing does */
+  private async placeOf(record: RecordState): Promise<{ storage: Storage; path: string; unmanaged: string | null }> {
     const { fields } = record;
     if (fields.kind !== 'file') throw new Error(`${record.registry}/${record.uid} has no object`);
     const storage = await knownStorage(this.ports.journal, fields.storage);
@@ -180,9 +188,7 @@ export class PurgeSaga {
     // The verdict said so already; the configuration may have changed since, and what it no longer lets Lethe delete stays.
     const others = storedOf(await allStorages(this.ports.model)).filter(({ uid }) => uid !== storage.uid);
     const unmanaged = unmanagedAt([storage, ...others], fields.storage, fields.path);
-    if (unmanaged !== null)
-      throw new Error(`The storage ${unmanaged.facts.name} is not managed: nothing is deleted from it.`);
-    return { store: await this.ports.ownership.assertOwned(storage), path: fields.path };
+    return { storage, path: fields.path, unmanaged: unmanaged?.facts.name ?? null };
   }
 
   private async report(record: RecordState, { request, correlationId }: Purge, report: PurgeStep): Promise<void> {

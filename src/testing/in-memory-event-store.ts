@@ -8,6 +8,9 @@ export class InMemoryLog {
   private readonly appends = new Map<string, Appended>();
   private readonly bells = new Set<() => void>();
 
+  /** @param gap how many positions are left out before the next event; where it is left out positions count events, from 1 */
+  constructor(readonly gap: (() => number) | null = null) {}
+
   /** Opens a store that sees the streams whose names begin with `prefix`. */
   open(prefix: string): EventStore {
     return new InMemoryEventStore(this, prefix);
@@ -29,11 +32,12 @@ export class InMemoryLog {
     if (before !== undefined) return before;
     const actual = this.stream(stream).length - 1;
     if (actual !== expected) throw new RevisionConflict(stream, expected, actual);
-    const from = this.events.at(-1)?.position ?? 0n;
+    let position = this.events.at(-1)?.position ?? 0n;
     events.forEach((event, index) => {
-      this.lay({ ...event, stream, revision: expected + 1 + index, position: from + 1n + BigInt(index) });
+      position += 1n + BigInt(this.gap?.() ?? 0);
+      this.lay({ ...event, stream, revision: expected + 1 + index, position });
     });
-    const appended = { revision: expected + events.length, position: from + BigInt(events.length) };
+    const appended = { revision: expected + events.length, position };
     this.appends.set(key, appended);
     this.ring();
     return appended;
@@ -59,13 +63,15 @@ export class InMemoryLog {
 
 /** The event store's port in memory: what its comments say, and nothing else. */
 class InMemoryEventStore implements EventStore {
-  readonly numbersEvents = true;
+  readonly numbersEvents: boolean;
   private readonly ended = new AbortController();
 
   constructor(
     private readonly log: InMemoryLog,
     private readonly prefix: string,
-  ) {}
+  ) {
+    this.numbersEvents = log.gap === null;
+  }
 
   async append(stream: string, expectedRevision: number, events: readonly NewEvent[]): Promise<Appended> {
     check(stream, expectedRevision, events);

@@ -2,7 +2,7 @@ import { addAbortSignal, Readable } from 'node:stream';
 import type { Clock } from '../ports.js';
 import { Exists, InvalidPath, Unavailable } from '../storage/errors.js';
 import { isFile, parseFile, parseFolder } from '../storage/object-store/paths.js';
-import type { ObjectStore, SeenFile, SeenObject } from '../storage/object-store/port.js';
+import type { ObjectStore, SeenFile, SeenObject, UnfinishedUpload } from '../storage/object-store/port.js';
 
 /** How many bytes a reader gets at once. */
 const CHUNK = 64 * 1024;
@@ -138,6 +138,13 @@ class InMemoryObjectStore implements ObjectStore {
   async prune(path: string): Promise<void> {
     if (parseFolder(path).length === 0) throw new InvalidPath('the root itself is never removed; name a folder in it');
     this.assertOpen();
+  }
+
+  /** An object is written in one step here. */
+  async *unfinished(): AsyncGenerator<UnfinishedUpload, void, void> {}
+
+  async abandon({ path }: UnfinishedUpload): Promise<void> {
+    throw new InvalidPath(`${JSON.stringify(path)} is no unfinished upload: there are none in memory`);
   }
 
   async close(): Promise<void> {

@@ -56,6 +56,7 @@ export class SimulatedIds implements Ids {
 
 interface Sleeper {
   readonly due: number;
+  readonly by: Clock | null;
   readonly wake: () => void;
 }
 
@@ -91,16 +92,21 @@ export class SimulatedTime {
     return due.map(({ wake }) => wake);
   }
 
-  /** Calls back when `ms` are over. @returns how to stop that */
-  after(ms: number, wake: () => void): () => void {
-    const sleeper = { due: this.elapsed + Math.max(0, ms), wake };
+  /** Calls back when `ms` are over, unless the clock by which it does is stopped. @returns how to stop that */
+  after(ms: number, wake: () => void, by: Clock | null = null): () => void {
+    const sleeper = { due: this.elapsed + Math.max(0, ms), by, wake };
     this.sleepers.add(sleeper);
     return () => this.sleepers.delete(sleeper);
   }
 
+  /** Whoever sleeps by this clock never wakes, as when its process is killed. */
+  stop(clock: Clock): void {
+    for (const sleeper of this.sleepers) if (sleeper.by === clock) this.sleepers.delete(sleeper);
+  }
+
   /** A process's clock on this time. @param skewMs by how much its wall clock is off */
   clock(skewMs = 0): Clock {
-    return {
+    const clock: Clock = {
       now: () => new Date(this.start + this.elapsed + skewMs),
       monotonic: () => this.elapsed,
       sleep: (ms, signal) =>
@@ -113,13 +119,15 @@ export class SimulatedTime {
             stop();
             if (signal !== undefined) reject(reasonOf(signal));
           };
-          const stop = this.after(ms, () => {
+          const awake = (): void => {
             signal?.removeEventListener('abort', stopped);
             resolve();
-          });
+          };
+          const stop = this.after(ms, awake, clock);
           signal?.addEventListener('abort', stopped, { once: true });
         }),
     };
+    return clock;
   }
 }
 

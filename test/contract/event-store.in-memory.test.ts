@@ -1,7 +1,11 @@
 import { InMemoryLog } from '../../src/testing/in-memory-event-store.js';
 import { eventStoreContract } from './event-store.contract.js';
 
-eventStoreContract('the in-memory double', async (prefix) => {
-  const log = new InMemoryLog();
-  return { store: log.open(prefix), reopen: async (other = prefix) => log.open(other), cleanup: async () => undefined };
+const opened = (log: InMemoryLog) => async (prefix: string) => ({
+  store: log.open(prefix),
+  reopen: async (other = prefix) => log.open(other),
+  cleanup: async () => undefined,
 });
+
+eventStoreContract('the log in memory', (prefix) => opened(new InMemoryLog())(prefix));
+eventStoreContract('the log in memory, with gaps', (prefix) => opened(new InMemoryLog(() => 7))(prefix));

@@ -445,6 +445,31 @@ describe.skipIf(own === null)('a bucket as an object store [needs minio]', () =>
     });
   });
 
+  it('lists the uploads of parts that broke off below its root, and throws them away', async () => {
+    const { prefix } = opened;
+    const begin = (key: string): Promise<string> => client.initiateNewMultipartUpload(bucket, key, {});
+    const ids = new Map<string, string>();
+    for (const path of ['.lethe/AAAAAAAAAAAAAAAAAAAA-abcdef.bin', 'raw/ä b+c.bin', 'raw/x']) {
+      ids.set(path, await begin(`${prefix}${path}`));
+    }
+    const beside = await begin('beside/it');
+    const listed = async () => {
+      const found = new Map<string, string>();
+      for await (const { path, id, startedAt } of store.unfinished()) {
+        expect(Math.abs(Date.now() - Date.parse(startedAt))).toBeLessThan(60_000);
+        found.set(path, id);
+      }
+      return found;
+    };
+    expect(await listed()).toEqual(ids);
+    for await (const upload of store.unfinished()) {
+      await store.abandon(upload);
+      await store.abandon(upload);
+    }
+    expect((await listed()).size).toBe(0);
+    await client.abortMultipartUpload(bucket, 'beside/it', beside);
+  });
+
   it('takes no nonsense for a range, and none beyond the end', async () => {
     await store.put('a', bodyOf('abc'));
     for (const range of [

@@ -91,6 +91,7 @@ describe.skipIf(missing !== null)(`MongoDB ${NEEDS_MONGOD}`, () => {
         for (const [i, [{ rows }, texts]] of drawn.entries()) {
           const changes: Changes = {
             catalogue: rows,
+            versions: rows.map((row) => ({ ...row, until: { position: i + 2, at: '2026-11-04T00:00:00.000Z' } })),
             history: texts.map((text, n) => event(i * 7 + n * n, { data: JSON.parse(text) })),
             purges: rows.slice(0, 3).map((row, n) => purge(row.uid, i + n)),
             withdrawals: rows.slice(0, 2).map((row, n) => withdrawal(row.uid, i + n, { open: n === 0 })),

@@ -10,7 +10,7 @@ import { publish, refuseTaken } from './filesystem.publish.js';
 import { bestReach, makeRoot } from './filesystem.root.js';
 import { etagOf, plainFile, seenFrom } from './filesystem.seen.js';
 import { Unfinished } from './filesystem.unfinished.js';
-import type { ObjectStore, SeenFile, SeenObject } from './port.js';
+import type { ObjectStore, SeenFile, SeenObject, UnfinishedUpload } from './port.js';
 
 export interface FilesystemOptions {
   /** The storage's folder. It, and what is above it, may be links; none below it is followed. */
@@ -183,6 +183,15 @@ class FilesystemStore implements ObjectStore {
       await removeEmptyFolders(parent, last);
       await parent.sync();
     });
+  }
+
+  /** What a crash leaves of an upload is a file below `.lethe/tmp/`. */
+  async *unfinished(): AsyncGenerator<UnfinishedUpload, void, void> {}
+
+  async abandon({ path }: UnfinishedUpload): Promise<void> {
+    throw new InvalidPath(
+      `${JSON.stringify(path)} is no unfinished upload: a folder has none but files below .lethe/tmp/`,
+    );
   }
 
   async close(): Promise<void> {}

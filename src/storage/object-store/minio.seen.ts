@@ -178,7 +178,7 @@ function wholeNumber(text: string, path: string): number {
 }
 
 /** A header tells whole seconds and a listing tells finer: both are to say the same of one object. */
-function seconds(text: string, path: string): string {
+export function seconds(text: string, path: string): string {
   const time = Date.parse(text);
   if (Number.isNaN(time))
     throw new Corrupt(`the time of ${JSON.stringify(path)} is ${JSON.stringify(text)}; is this an S3 server?`);

@@ -16,10 +16,11 @@ import {
   type Stated,
 } from './minio.seen.js';
 import { refuseNested, refuseTaken, type Target } from './minio.taken.js';
+import { uploadsBelow } from './minio.unfinished.js';
 import { Upload } from './minio.upload.js';
 import { payload, Wire } from './minio.wire.js';
 import { isFile, parseFile, parseFolder } from './paths.js';
-import type { ObjectStore, SeenFile, SeenObject } from './port.js';
+import type { ObjectStore, SeenFile, SeenObject, UnfinishedUpload } from './port.js';
 
 export interface MinioOptions {
   /** `s3://host:9000/bucket/prefix?tls=false`; see `parseS3Root`. */
@@ -213,6 +214,19 @@ class MinioStore implements ObjectStore {
   async prune(path: string): Promise<void> {
     if (parseFolder(path).length === 0)
       throw new InvalidPath('the root itself is never removed; name a folder below it');
+  }
+
+  async *unfinished(signal?: AbortSignal): AsyncGenerator<UnfinishedUpload, void, void> {
+    for await (const { key, id, startedAt } of uploadsBelow(this.wire, signal)) {
+      const path = key.slice(this.wire.root.prefix.length);
+      if (isFile(path)) yield { path, id, startedAt };
+    }
+  }
+
+  async abandon({ path, id }: UnfinishedUpload): Promise<void> {
+    const { key } = this.target(path);
+    const request = { action: 's3:AbortMultipartUpload', of: JSON.stringify(path), method: 'DELETE', key } as const;
+    await this.wire.ask({ ...request, query: { uploadId: id }, expects: [404] });
   }
 
   async close(): Promise<void> {

@@ -48,7 +48,25 @@ export interface ObjectStore {
   /** Removes what is left of a folder object once its files are gone (empty directories, where the store has such). Safe to repeat. */
   prune(path: string): Promise<void>;
 
+  /**
+   * The uploads whose parts the store keeps though they never became an object, or not yet. None where such parts are files below `.lethe/`,
+   * which `list` shows.
+   */
+  unfinished(signal?: AbortSignal): AsyncIterable<UnfinishedUpload>;
+
+  /** Throws an unfinished upload's parts away. Safe to repeat; whoever still sends to it fails, and has stored nothing. */
+  abandon(upload: UnfinishedUpload): Promise<void>;
+
   close(): Promise<void>;
+}
+
+export interface UnfinishedUpload {
+  /** The object that it would have become. */
+  readonly path: string;
+  /** By which the store tells it from another of the same path. */
+  readonly id: string;
+  /** RFC 3339, by the store's clock. */
+  readonly startedAt: string;
 }
 
 /**

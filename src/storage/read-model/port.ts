@@ -43,6 +43,15 @@ export interface ReadModel {
   close(): Promise<void>;
 }
 
+/** A model that is built anew beside the live one, which others read meanwhile. Fill `model`, end its load, and `replace`; `close` whatever happened. */
+export interface Rebuild {
+  readonly model: ReadModel;
+  /** From here on whoever reads sees the new model. Where it throws, the next start builds one from the log. */
+  replace(): Promise<void>;
+  /** Lets go of it. What did not take the live one's place is thrown away. */
+  close(): Promise<void>;
+}
+
 /** `registry/uid`, or a history row's position. */
 export type Key = string | number;
 

@@ -1,7 +1,8 @@
 import Database from 'better-sqlite3';
 import type { Position } from '../event-store/port.js';
-import type { Collection, Condition, Find, Key, Path } from './port.js';
-import type { Stored } from './sqlite.columns.js';
+import { COLLECTIONS, type Collection, type Condition, type Find, type Key, type Path } from './port.js';
+import { columnOf, columnReader, columnsOf, isObject, type Stored } from './sqlite.columns.js';
+import { corrupt } from './sqlite.errors.js';
 import { findSql, totalSql } from './sqlite.query.js';
 
 /** A document as text, so that it crosses from one thread to another cheaply and is parsed once. */
@@ -86,37 +87,80 @@ class Statements<R> {
 
 const MOST_STATEMENTS = 100;
 
-/** All rows of a collection by key, page by page, as they were when it began. It has a connection of its own, which holds that moment. */
+type Columns = readonly [...Entry, ...columns: Stored[]];
+
+/**
+ * All rows of a collection by key, page by page, as they were when it began. It has a connection of its own, which holds that moment.
+ * What queries ask is a row's columns: they have to say what the document says, and where they do not, a dump is no account of the model.
+ */
 export class Snapshot {
   readonly #db: Database.Database;
-  readonly #first: Database.Statement<[], Entry>;
-  readonly #next: Database.Statement<[Key], Entry>;
+  readonly #first: Database.Statement<[], Columns>;
+  readonly #next: Database.Statement<[Key], Columns>;
+  readonly #collection: Collection;
 
   constructor(file: string, collection: Collection) {
     this.#db = new Database(file, { readonly: true, fileMustExist: true });
-    const rows = `SELECT _key, _doc FROM ${collection}`;
-    this.#first = this.#db.prepare<[], Entry>(`${rows} ORDER BY _key`).raw();
-    this.#next = this.#db.prepare<[Key], Entry>(`${rows} WHERE _key > ? ORDER BY _key`).raw();
+    this.#collection = collection;
+    const columns = columnsOf(collection).map((path) => `, ${columnOf(collection, path)}`);
+    const rows = `SELECT _key, _doc${columns.join('')} FROM ${collection}`;
+    this.#first = this.#db.prepare<[], Columns>(`${rows} ORDER BY _key`).raw();
+    this.#next = this.#db.prepare<[Key], Columns>(`${rows} WHERE _key > ? ORDER BY _key`).raw();
     this.#db.exec('BEGIN');
     this.#db.prepare('SELECT checkpoint FROM meta').get(); // the moment is that of the first read
   }
 
-  /** The rows after this key; none at the end. */
+  /** The rows after this key; none at the end. @throws Corrupt where a row's columns are not its document's */
   page(after: Key | null): Entry[] {
     const page: Entry[] = [];
     let size = 0;
-    for (const entry of after === null ? this.#first.iterate() : this.#next.iterate(after)) {
-      page.push(entry);
-      size += entry[1].length;
+    for (const [key, doc, ...columns] of after === null ? this.#first.iterate() : this.#next.iterate(after)) {
+      this.#compare(key, doc, columns);
+      page.push([key, doc]);
+      size += doc.length;
       if (page.length >= PAGE_ROWS || size >= PAGE_CHARACTERS) break;
     }
     return page;
+  }
+
+  #compare(key: Key, doc: Doc, columns: readonly Stored[]): void {
+    const collection = this.#collection;
+    const wrong = strayColumn(collection, doc, columns);
+    if (wrong === null) return;
+    throw corrupt(
+      this.#db.name,
+      `the row ${key} in ${collection} has another value in its column ${wrong} than in its document`,
+    );
   }
 
   close(): void {
     this.#db.close();
   }
 }
+
+const READERS = new Map(
+  COLLECTIONS.map((name) => [name, columnsOf(name).map((path) => [path, columnReader(path)] as const)]),
+);
+
+/** The first column that does not say what the document says; null where all do. */
+const strayColumn = (collection: Collection, doc: Doc, columns: readonly Stored[]): Path | null => {
+  const row = parsed(doc);
+  // What is no document is told by whoever reads it.
+  if (!isObject(row)) return null;
+  const stray = READERS.get(collection)?.find(([, read], index) => {
+    const value = read(row);
+    return (typeof value === 'bigint' ? Number(value) : value) !== columns[index];
+  });
+  return stray?.[0] ?? null;
+};
+
+const parsed = (doc: Doc): unknown => {
+  try {
+    return JSON.parse(doc);
+  } catch {
+    return null; // told by whoever reads it
+  }
+};
 
 const PAGE_ROWS = 500;
 const PAGE_CHARACTERS = 2 ** 21;

@@ -1,0 +1,37 @@
+import { readRecord, type Journal } from '../commands/execute.js';
+import type { Recorded, RecordEvent } from '../events/events.js';
+import type { RecordState } from '../events/record.js';
+
+/** Where Lethe's own objects lie in a storage. */
+export const OWN_FOLDER = '.lethe/';
+/** Where the file system's adapter puts uploads together. */
+export const UNFINISHED = '.lethe/tmp/';
+
+/** What lies below `.lethe/` for a day without an event is nobody's: an upload gives up after an hour. */
+export const LEFT_AFTER_MS = 24 * 60 * 60 * 1000;
+
+const VIRTUAL = /^\.lethe\/([0-9A-Za-z]{20})-/;
+const MANIFEST = /^\.lethe\/deletions\/([0-9A-Za-z]{20})-/;
+
+/** The file whose events could name an object below `.lethe/`; null where none ever can. */
+export const uidIn = (path: string): string | null => (VIRTUAL.exec(path) ?? MANIFEST.exec(path))?.[1] ?? null;
+
+/** Whether a record's state names an object below `.lethe/`: as its own, or as the listing of what a deletion takes. */
+export const isNamedBy = ({ fields, purge }: RecordState, path: string): boolean => {
+  if (fields.kind === 'file' && fields.path === path) return true;
+  const seen = purge?.started?.seen;
+  return seen?.kind === 'folder' && seen.manifest === path;
+};
+
+/** Whether any event ever named an object below `.lethe/`. Its file's stream is asked, which is the truth, and no model of it. */
+export const wasEverNamed = async (journal: Journal, path: string): Promise<boolean> => {
+  const uid = uidIn(path);
+  if (uid === null) return false;
+  const { recorded } = await readRecord(journal, { registry: 'files', uid });
+  return recorded.some(({ event }) => names(event, path));
+};
+
+const names = (event: Recorded<RecordEvent>['event'], path: string): boolean => {
+  if (event.type === 'RecordRegistered') return event.fields.kind === 'file' && event.fields.path === path;
+  return event.type === 'ObjectDeletionStarted' && event.seen?.kind === 'folder' && event.seen.manifest === path;
+};
