@@ -118,6 +118,11 @@ const rooms = [
     to: { path: '^src/(service|config)\\.ts$' },
   },
   room(
+    'nest',
+    ['^src/client/(connect|lethe)\\.ts$'],
+    'lethe/nest puts the SDK into another Nest application: it knows what every user of the SDK knows.',
+  ),
+  room(
     'upkeep',
     ['^src/commands/(content|execute|ownership|storages)\\.ts$', '^src/events/', '^src/projections/', ...PORTS],
     'Rebuilding, verifying and clearing away work on the stores themselves, beside the service. They read the log as everybody does, and append nothing.',
@@ -251,6 +256,11 @@ const uses = [
     from: { path: '^src/client/' },
     to: { path: 'node_modules/' },
   },
+  libraries(
+    'nest',
+    ['node_modules/@nestjs/common/'],
+    "What a Nest application has anyway. Terminus is the application's choice: a health check is a plain object to it.",
+  ),
   {
     name: 'src-needs-no-dev-dependency',
     comment: 'What is installed with --omit=dev must run.',

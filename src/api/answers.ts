@@ -71,8 +71,11 @@ export const plainAnswer = z.object({
 });
 
 const recordAnswer = z.union([fileAnswer, datasetAnswer, plainAnswer]);
+/** A file. @interface */
 export type FileAnswer = z.infer<typeof fileAnswer>;
+/** A dataset. @interface */
 export type DatasetAnswer = z.infer<typeof datasetAnswer>;
+/** A record of a plain registry. @interface */
 export type PlainAnswer = z.infer<typeof plainAnswer>;
 export type RecordAnswer = FileAnswer | DatasetAnswer | PlainAnswer;
 
@@ -94,6 +97,7 @@ export const previewAnswer = z.object({
   revision: z.number(),
   object: objectAnswer.extend({ fate: z.enum(['delete', 'keep']) }).nullable(),
 });
+/** What a purge would do. @interface */
 export type PreviewAnswer = z.infer<typeof previewAnswer>;
 
 export const receiptAnswer = z.object({
@@ -108,6 +112,7 @@ export const receiptAnswer = z.object({
   position,
   warnings: z.array(warningAnswer),
 });
+/** What a purge did. @interface */
 export type ReceiptAnswer = z.infer<typeof receiptAnswer>;
 
 export const purgeAnswer = z.object({
@@ -125,6 +130,7 @@ export const purgeAnswer = z.object({
   operation: nullableText,
   receipt: receiptAnswer.nullable(),
 });
+/** How far a purge is. @interface */
 export type PurgeAnswer = z.infer<typeof purgeAnswer>;
 
 export const tombstoneAnswer = z.object({
@@ -156,6 +162,7 @@ export const commandAnswer = z.object({
   purge: purgeAnswer.optional(),
   receipt: receiptAnswer.optional(),
 });
+/** What a command came to. @interface */
 export type CommandAnswer = z.infer<typeof commandAnswer>;
 
 export const historyAnswer = z.object({
@@ -174,6 +181,7 @@ export const historyAnswer = z.object({
   correlationId: z.string(),
   previous: nullableText,
 });
+/** An event. @interface */
 export type HistoryAnswer = z.infer<typeof historyAnswer>;
 
 export const operationAnswer = z.object({
@@ -189,6 +197,7 @@ export const operationAnswer = z.object({
   startedAt: z.string(),
   endedAt: nullableText,
 });
+/** How far long work is. @interface */
 export type OperationAnswer = z.infer<typeof operationAnswer>;
 
 export const problemAnswer = z.looseObject({
@@ -200,6 +209,7 @@ export const problemAnswer = z.looseObject({
   correlationId: z.string(),
   errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
 });
+/** A refusal or failure (RFC 9457). @interface */
 export type ProblemAnswer = z.infer<typeof problemAnswer>;
 
 /** What became of one record of many. Which of the optional members are there follows from the others. */
@@ -214,6 +224,7 @@ export const bulkResultAnswer = z.object({
   error: problemAnswer.optional(),
 });
 export const bulkAnswer = z.object({ results: z.array(bulkResultAnswer) });
+/** What a bulk call came to. @interface */
 export type BulkAnswer = z.infer<typeof bulkAnswer>;
 
 export const objectRowAnswer = z.object({ path: z.string(), size: z.number() });
@@ -238,6 +249,7 @@ export const statsAnswer = z.object({
   projection: z.object({ position, head: position, lagEvents: z.number().nullable(), lagMs: z.number() }),
   purges: z.object({ pending: z.number(), failed: z.number(), parked: z.number() }),
 });
+/** What `GET /v1/stats` answers. @interface */
 export type StatsAnswer = z.infer<typeof statsAnswer>;
 
 export const listAnswer = <T extends z.ZodType>(item: T) =>

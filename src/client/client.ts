@@ -8,6 +8,7 @@ import type {
   ObjectRow,
   OperationAnswer,
   PurgeAnswer,
+  Readiness,
   RecordAnswer,
   Ref,
   Registry,
@@ -27,6 +28,7 @@ import {
   isObjectRow,
   isOperation,
   isPurge,
+  isReadiness,
   isRecord,
   isRegistry,
   isStats,
@@ -221,6 +223,11 @@ export class Client {
 
   async stats(options?: Aborting): Promise<Stats> {
     return this.requests.json('GET', 'v1/stats', isStats, options);
+  }
+
+  /** Asked once: an answer that it is not ready is an answer. */
+  async ready(options?: Aborting): Promise<Readiness> {
+    return this.requests.once('health/ready', isReadiness, options);
   }
 
   purges(query: Query, options?: Aborting): AsyncGenerator<List<PurgeAnswer>> {

@@ -5,6 +5,7 @@ import type {
   HistoryAnswer,
   OperationAnswer,
   PurgeAnswer,
+  Readiness,
   Ref,
   Registry as RegistryAnswer,
   StorageRegistration,
@@ -29,7 +30,7 @@ import type { Aborting, ClientOptions } from './requests.js';
 import { CountedRows, mapped, withParameters } from './rows.js';
 import type { DataSchema } from './schema.js';
 
-/** Where a service answers, and how it is spoken to. */
+/** Where a service answers, and how it is spoken to. @interface */
 export type Address = Omit<ClientOptions, 'signal'>;
 
 /** Which events: all of these must hold. */
@@ -133,6 +134,11 @@ export class Lethe implements AsyncDisposable {
   /** Counts and bytes, how far the projection is behind, and how many purges there are to do. */
   async stats(options: Aborting = {}): Promise<Stats> {
     return this.client.stats(options);
+  }
+
+  /** Whether it can do its work, and what keeps it from it. It is asked once. @throws Unreachable, NotLethe */
+  async ready(options: Aborting = {}): Promise<Readiness> {
+    return this.client.ready(options);
   }
 
   /** Ends whatever is under way here; a service in this process is closed with it. Safe to repeat. */

@@ -1,7 +1,7 @@
 import type { List } from './answers.js';
 import { NotLethe, Unreachable } from './errors.js';
 import type { Guard } from './shapes.js';
-import { jsonOf, platformFetch, send, type Fetch } from './transport.js';
+import { ask, jsonOf, platformFetch, send, type Fetch } from './transport.js';
 
 /** Query parameters; `undefined` leaves one out. */
 export type Query = URLSearchParams | Readonly<Record<string, string | number | boolean | undefined>>;
@@ -112,6 +112,19 @@ export class Requests {
       if (is(body)) return body;
       throw new NotLethe(this.base.origin, answer.status);
     });
+  }
+
+  /** Asked once, and answered with JSON of a known shape under whatever status: a service that is not ready says so by one of its own. */
+  async once<T>(path: string, is: Guard<T>, options: Aborting = {}): Promise<T> {
+    const signal = this.either(options.signal);
+    const answer = await ask(
+      this.fetch,
+      new Request(new URL(path, this.base), { headers: this.headers, signal }),
+      signal,
+    );
+    const body = await this.bodyOf(answer, signal);
+    if (is(body)) return body;
+    throw new NotLethe(this.base.origin, answer.status);
   }
 
   /** Page by page, as many as are asked for. */

@@ -41,9 +41,35 @@ export {
 } from './errors.js';
 export type { Filter, Sort, Visibility } from './filters.js';
 export { Closed } from './lethe.js';
-export type { Address, BulkOutcome, EmptyingTrash, EventFilter, Json, Lethe, Retrying } from './lethe.js';
-export type { DatasetRecord, Deletion, DeletingRecord, FileRecord, PlainRecord, Reach, When } from './records.js';
-export type { AddingFile, Datasets, Files, Listing, PlainRegistry, Storages } from './registries.js';
-export type { Aborting } from './requests.js';
+export type {
+  Address,
+  BulkOutcome,
+  EmptyingTrash,
+  EventFilter,
+  Json,
+  Lethe,
+  Operations,
+  Purges,
+  Retrying,
+  Trash,
+} from './lethe.js';
+export type {
+  DatasetRecord,
+  Deletion,
+  DeletingRecord,
+  FileMethods,
+  FileRecord,
+  PlainFields,
+  PlainPatchOf,
+  PlainRecord,
+  Reach,
+  RecordMethods,
+  TrashableRecord,
+  When,
+} from './records.js';
+export type { AddingFile, Datasets, Files, Listing, PlainInput, PlainRegistry, Storages } from './registries.js';
+export type { Ended } from './purges.js';
+export type { Aborting, Query } from './requests.js';
 export type { CountedRows, Rows } from './rows.js';
 export type { DataSchema } from './schema.js';
+export type { Fetch } from './transport.js';

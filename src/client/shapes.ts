@@ -12,6 +12,7 @@ import type {
   PreviewAnswer,
   ProblemAnswer,
   PurgeAnswer,
+  Readiness,
   RecordAnswer,
   Ref,
   Registry,
@@ -51,6 +52,11 @@ export const isOperation = (body: unknown): body is OperationAnswer =>
 export const isBulk = (body: unknown): body is BulkAnswer => isObject(body) && Array.isArray(body['results']);
 export const isStats = (body: unknown): body is Stats =>
   isObject(body) && Array.isArray(body['groups']) && isObject(body['projection']);
+export const isReadiness = (body: unknown): body is Readiness =>
+  isObject(body) &&
+  hasText(body, 'status') &&
+  isObject(body['notReady']) &&
+  Object.values(body['notReady']).every((why) => typeof why === 'string');
 export const isPreview = (body: unknown): body is PreviewAnswer => isRef(body) && 'object' in body;
 export const isTombstone = (body: unknown): body is Tombstone => isRef(body) && 'receipt' in body;
 export const isTotals = (body: unknown): body is Totals =>

@@ -52,6 +52,17 @@ export const send = async (fetch: Fetch, build: () => Request, { signal, once }:
   }
 };
 
+/**
+ * Asks once, whatever the status of the answer.
+ * @throws Unreachable where there is none; the signal's reason
+ */
+export const ask = async (fetch: Fetch, request: Request, signal: AbortSignal | null): Promise<Response> => {
+  signal?.throwIfAborted();
+  const answer = await attempted(fetch, request, signal);
+  if (answer instanceof Response) return answer;
+  throw new Unreachable(new URL(request.url).origin, answer.cause);
+};
+
 const ONCE =
   ' It was not tried again, since a stream can be read only once: hand over a function that opens it, or the bytes.';
 

@@ -1,10 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
-import ts from 'typescript';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { faultsOf, programOf, samplesOf } from '../harness/samples.js';
 import { discard, startService, temporaryFolder, type RunningService } from '../harness/service.js';
 
 /*
@@ -14,10 +13,6 @@ import { discard, startService, temporaryFolder, type RunningService } from '../
 // The compiler reads all of the package's types.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
-const ROOT = join(import.meta.dirname, '../..');
-/** Within the package, so that `lethe` is this one. */
-const SAMPLES = join(ROOT, '.cache/samples');
-
 let service: RunningService;
 let folder = '';
 let samples: string[] = [];
@@ -25,8 +20,7 @@ let samples: string[] = [];
 beforeAll(async () => {
   service = await startService();
   folder = await temporaryFolder();
-  const page = await readFile(join(ROOT, 'docs/sdk.md'), 'utf8');
-  samples = [...page.matchAll(/^```ts\n([^]*?)^```$/gm)].map(([, code = '']) => code);
+  samples = await samplesOf('docs/sdk.md', 'ts');
 });
 
 afterAll(async () => {
@@ -35,15 +29,7 @@ afterAll(async () => {
 });
 
 it('compiles', async () => {
-  const file = await written('page.ts', samples);
-  const { config } = ts.readConfigFile(join(ROOT, 'tsconfig.json'), (path) => ts.sys.readFile(path));
-  const { options } = ts.parseJsonConfigFileContent({ ...config, include: [], files: [file] }, ts.sys, ROOT);
-  // What a page reads and does not use is for the reader.
-  const program = ts.createProgram([file], { ...options, noUnusedLocals: false });
-  const faults = ts
-    .getPreEmitDiagnostics(program)
-    .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
-  expect(faults).toEqual([]);
+  expect(await faultsOf('page', samples)).toEqual([]);
   expect(samples.length).toBeGreaterThan(8);
 });
 
@@ -55,12 +41,8 @@ it('runs from top to bottom', async () => {
       return /revision/i.test(JSON.stringify(document.paths['/v1/files/{uid}'].get.parameters));
     return route === undefined || Object.hasOwn(document.paths, `/v1/${route}`);
   });
-  const source = await readFile(await written('run.ts', runnable), 'utf8');
-  const { outputText } = ts.transpileModule(source.replaceAll('http://127.0.0.1:4270', service.url), {
-    compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
-  });
-  const file = join(SAMPLES, 'run.mjs');
-  await writeFile(file, outputText);
+  const ours = runnable.map((code) => code.replaceAll('http://127.0.0.1:4270', service.url));
+  const file = await programOf('run', ours);
   const child = spawn(process.execPath, [file], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
   const [out, err, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
   expect(err.replace(/^.*ExperimentalWarning.*\n.*trace-warnings.*\n/m, '')).toBe('');
@@ -68,11 +50,3 @@ it('runs from top to bottom', async () => {
   expect(out).toContain('RecordPurged');
   expect(code).toBe(0);
 });
-
-/** The page's samples as one module: its imports stand where the page has them. */
-const written = async (name: string, code: readonly string[]): Promise<string> => {
-  await mkdir(SAMPLES, { recursive: true });
-  const file = join(SAMPLES, name);
-  await writeFile(file, code.join('\n'));
-  return file;
-};

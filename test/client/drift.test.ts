@@ -14,7 +14,6 @@ import { temporaryFolder } from '../harness/service.js';
 /** Routes of the document that the SDK has no method for, each with the reason. */
 const EXCUSED: Readonly<Record<string, string>> = {
   'get /health/live': 'for whoever runs the process',
-  'get /health/ready': 'for whoever runs the process',
   'get /metrics': 'for whoever runs the process',
   'get /openapi.json': 'for programs that are written from it',
 };
@@ -174,6 +173,7 @@ const tell = async (lethe: Lethe): Promise<void> => {
   };
   await tried(follow());
   await tried(lethe.stats());
+  await tried(lethe.ready());
 };
 
 /** Words that no registry is named. */
