@@ -26,6 +26,22 @@ describe('of an upload that is taken back', () => {
   });
 });
 
+describe('of a file', () => {
+  it('what was named goes, and not what took its place', async () => {
+    const objects = new InMemoryObjects(systemClock);
+    const store = objects.open(PLACE);
+    objects.write(`${PLACE}o`, Buffer.from('first'));
+    const seen = await nameWhatLies(store, 'o', 'first');
+    objects.write(`${PLACE}o`, Buffer.from('other'));
+    expect(await deleteNamed(store, 'o', seen, asked)).toEqual({ objects: 0, bytes: 0, changed: true });
+    expect(objects.at(`${PLACE}o`)?.content.toString()).toBe('other');
+    const other = await nameWhatLies(store, 'o', 'second');
+    expect(await deleteNamed(store, 'o', other, asked)).toEqual({ objects: 1, bytes: 5, changed: false });
+    expect(await deleteNamed(store, 'o', other, asked)).toEqual({ objects: 1, bytes: 5, changed: false });
+    expect(objects.at(`${PLACE}o`)).toBeNull();
+  });
+});
+
 describe('of a folder', () => {
   let objects: InMemoryObjects;
   let store: ObjectStore;

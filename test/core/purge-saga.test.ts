@@ -1,6 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { PurgeStep } from '../../src/commands/commands.js';
+import { seenFile } from '../../src/commands/content.js';
 import type { Ownership } from '../../src/commands/ownership.js';
+import type { Seen } from '../../src/events/events.js';
 import { PurgeSaga } from '../../src/sagas/purge.saga.js';
 import { systemRandom } from '../../src/system.js';
 import {
@@ -19,13 +21,24 @@ import { files, Story } from '../harness/story.js';
 const PLACE = 'file:/data/';
 const F = files('F');
 
-/** What a worker comes to that is about to delete, where so much time passes, and this happens, before it gets to its storage. */
-const slowly = async (ms: number, ...meanwhile: Happening[]): Promise<{ said: PurgeStep | string; lies: boolean }> => {
-  const clock = new ManualClock();
-  const objects = new InMemoryObjects(clock);
-  const seen = { kind: 'file' as const, ...objects.write(`${PLACE}a.csv`, Buffer.from('1')), versions: null };
-  const story = new Story().file('F', 'a.csv');
-  story.happens(F, purgeRequested({ storage: 'delete' }), deletionStarted({ seen }), deletionFailed({ waitMs: 0 }));
+interface Given {
+  /** After the registration. */
+  readonly happened: readonly Happening[];
+  /** What the upload saw that wrote the object; left out where it was found there. */
+  readonly own?: Seen;
+  /** What passes, and happens, before the worker gets to its storage. */
+  readonly ms?: number;
+  readonly meanwhile?: readonly Happening[];
+}
+
+/** What a worker does with a record whose object is `a.csv`. @returns the first that it reports, or logs as an error */
+const worked = async (
+  objects: InMemoryObjects,
+  clock: ManualClock,
+  { happened, own, ms = 0, meanwhile = [] }: Given,
+): Promise<PurgeStep | string> => {
+  const story = new Story().file('F', 'a.csv', own === undefined ? {} : { own: true, seen: own });
+  story.happens(F, ...happened);
   const log = new InMemoryLog();
   log.load(story.log.stored);
   const model = await projected(story.log.recorded);
@@ -59,19 +72,53 @@ const slowly = async (ms: number, ...meanwhile: Happening[]): Promise<{ said: Pu
   });
   stop.abort();
   await end;
-  return { said, lies: objects.at(`${PLACE}a.csv`) !== null };
+  return said;
 };
 
-const DELETED = { said: { step: 'deleted', objects: 1, bytes: 1, changed: false }, lies: false };
-
-describe('a deletion that comes to its call late', () => {
-  it('reads the stream again, and leaves the object where a keep was asked for meanwhile', async () => {
-    const kept = await slowly(59_000, purgeRetried({ storage: 'keep' }));
-    expect(kept).toEqual({ said: expect.stringContaining('will be repeated'), lies: true });
+describe('a purge', () => {
+  let clock: ManualClock;
+  let objects: InMemoryObjects;
+  beforeEach(() => {
+    clock = new ManualClock();
+    objects = new InMemoryObjects(clock);
   });
 
-  it('goes on where nobody asked for anything else', async () => {
-    expect(await slowly(59_000)).toEqual(DELETED);
-    expect(await slowly(0)).toEqual(DELETED);
+  const put = (content: string): Seen => seenFile(objects.write(`${PLACE}a.csv`, Buffer.from(content)));
+  const lies = (): string | undefined => objects.at(`${PLACE}a.csv`)?.content.toString();
+
+  describe('that comes to its call late', () => {
+    const deleting = (): Happening[] => [
+      purgeRequested({ storage: 'delete' }),
+      deletionStarted({ seen: put('1') }),
+      deletionFailed({ waitMs: 0 }),
+    ];
+
+    it('reads the stream again, and leaves the object where a keep was asked for meanwhile', async () => {
+      const meanwhile = [purgeRetried({ storage: 'keep' })];
+      const said = await worked(objects, clock, { happened: deleting(), ms: 59_000, meanwhile });
+      expect(said).toContain('will be repeated');
+      expect(lies()).toBe('1');
+    });
+
+    it.each([0, 59_000])('goes on after %i ms where nobody asked for anything else', async (ms) => {
+      const said = await worked(objects, clock, { happened: deleting(), ms });
+      expect(said).toEqual({ step: 'deleted', objects: 1, bytes: 1, changed: false });
+      expect(lies()).toBeUndefined();
+    });
+  });
+
+  describe('of an upload that is taken back', () => {
+    const happened = [purgeRequested({ storage: 'delete', withdraws: '2' })];
+
+    it('names what the upload wrote', async () => {
+      const own = put('own');
+      expect(await worked(objects, clock, { happened, own })).toEqual({ step: 'start', seen: own });
+    });
+
+    it('names nothing where somebody put something else in its place', async () => {
+      const own = put('own');
+      put('other');
+      expect(await worked(objects, clock, { happened, own })).toEqual({ step: 'start', seen: null });
+    });
   });
 });
