@@ -27,7 +27,7 @@ export const nameWhatLies = async (store: ObjectStore, path: string, name: strin
   const { digest } = seenFolder(files);
   const manifest = `.lethe/deletions/${name}-${digest}.jsonl`;
   try {
-    await store.put(manifest, Readable.from(files.map((file) => `${JSON.stringify(file)}\n`)));
+    await store.put(manifest, Readable.from(files.map((file) => Buffer.from(`${JSON.stringify(file)}\n`))));
   } catch (error) {
     // Its name is its content's: what lies there is this listing.
     if (!(error instanceof Exists)) throw error;

@@ -164,6 +164,8 @@ describe('what each event makes of a record', () => {
       keepAsked: { revision: 5 },
       started: { seen: file().seen },
     });
+    const again = [purgeRetried({ storage: 'keep' }), deletionFailed(), purgeRetried()];
+    expect(after(...failing, ...again).purge).toMatchObject({ attempts: 0, failure: null, keepAsked: { revision: 5 } });
   });
 
   test('a purge ends with what became of the object', () => {

@@ -12,11 +12,12 @@ import { run } from './world.js';
  * wrong, with what it takes to see it again.
  */
 
-const USAGE = `npm run simulate -- [--seeds N] [--from S] [--workers N] [--trace] [--schedule JSON]
+const USAGE = `npm run simulate -- [--seeds N] [--from S] [--workers N] [--trace] [--uncut] [--schedule JSON]
   --seeds N         how many schedules, 100 where it is left out
   --from S          the first seed; a fresh one where it is left out
   --workers N       on so many threads
   --trace           print every step, and the log at the end
+  --uncut           do not look for a smaller schedule that fails in the same way
   --schedule JSON   run this schedule instead, as a failure prints it`;
 
 interface Failure {
@@ -56,9 +57,10 @@ const onThreads = async (from: number, seeds: number, workers: number): Promise<
 /** The same invariant is broken: what else is wrong may be so for another reason. */
 const kindOf = (faults: readonly string[]): string => faults[0]?.split(' ')[0] ?? '';
 
-const report = async ({ seed, faults }: Failure): Promise<void> => {
+const report = async ({ seed, faults }: Failure, uncut: boolean): Promise<void> => {
   console.log(`seed ${seed} came out wrong:\n  ${faults.join('\n  ')}\n`);
   console.log(`see it again:  npm run simulate -- --seeds 1 --from ${seed} --trace\n`);
+  if (uncut) return;
   const kind = kindOf(faults);
   const small = await shrink(scheduleOf(seed), async (candidate) => kindOf(await faultsOf(candidate)) === kind);
   console.log(`cut short, it is:\n  ${(await faultsOf(small)).join('\n  ')}\n`);
@@ -88,6 +90,7 @@ const main = async (): Promise<boolean> => {
       from: { type: 'string' },
       workers: { type: 'string', default: '1' },
       trace: { type: 'boolean', default: false },
+      uncut: { type: 'boolean', default: false },
       schedule: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
@@ -114,7 +117,7 @@ const main = async (): Promise<boolean> => {
   const start = performance.now();
   const failure = await (workers === 1 ? firstFailure(from, seeds, 1) : onThreads(from, seeds, workers));
   if (failure !== null) {
-    await report(failure);
+    await report(failure, values.uncut);
     return false;
   }
   const seconds = (performance.now() - start) / 1_000;

@@ -1,0 +1,124 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { PurgeStep } from '../../src/commands/commands.js';
+import { seenFile } from '../../src/commands/content.js';
+import type { Ownership } from '../../src/commands/ownership.js';
+import type { Seen } from '../../src/events/events.js';
+import { PurgeSaga } from '../../src/sagas/purge.saga.js';
+import { systemRandom } from '../../src/system.js';
+import {
+  deletionFailed,
+  deletionStarted,
+  purgeRequested,
+  purgeRetried,
+  type Happening,
+} from '../../src/testing/events.js';
+import { InMemoryLog } from '../../src/testing/in-memory-event-store.js';
+import { InMemoryObjects } from '../../src/testing/in-memory-object-store.js';
+import { ManualClock } from '../harness/manual-clock.js';
+import { projected } from '../harness/projecting.js';
+import { files, Story } from '../harness/story.js';
+
+const PLACE = 'file:/data/';
+const F = files('F');
+
+interface Given {
+  /** After the registration. */
+  readonly happened: readonly Happening[];
+  /** What the upload saw that wrote the object; left out where it was found there. */
+  readonly own?: Seen;
+  /** What passes, and happens, before the worker gets to its storage. */
+  readonly ms?: number;
+  readonly meanwhile?: readonly Happening[];
+}
+
+/** What a worker does with a record whose object is `a.csv`. @returns the first that it reports, or logs as an error */
+const worked = async (
+  objects: InMemoryObjects,
+  clock: ManualClock,
+  { happened, own, ms = 0, meanwhile = [] }: Given,
+): Promise<PurgeStep | string> => {
+  const story = new Story().file('F', 'a.csv', own === undefined ? {} : { own: true, seen: own });
+  story.happens(F, ...happened);
+  const log = new InMemoryLog();
+  log.load(story.log.stored);
+  const model = await projected(story.log.recorded);
+  const stop = new AbortController();
+  let end = Promise.resolve();
+  const said = await new Promise<PurgeStep | string>((resolve) => {
+    const assertOwned: Ownership['assertOwned'] = async () => {
+      const before = story.log.head;
+      story.happens(F, ...meanwhile);
+      log.load(story.log.stored.slice(before));
+      clock.pass(ms);
+      return objects.open(PLACE);
+    };
+    const saga = new PurgeSaga({
+      clock,
+      log: { info: () => undefined, warn: () => undefined, error: (_, message) => resolve(message) },
+      onWork: () => () => undefined,
+      patienceMs: () => 0,
+      journal: { store: log.open('lethe.'), prefix: 'lethe.', clock, appended: () => undefined },
+      model,
+      ownership: { assertOwned } as unknown as Ownership,
+      random: systemRandom,
+      retries: { attempts: 3, firstWaitMs: 1, maxWaitMs: 1 },
+      report: async ({ report }) => {
+        resolve(report);
+        stop.abort();
+      },
+      checkpoint: () => BigInt(story.log.head),
+    });
+    end = saga.run(stop.signal);
+  });
+  stop.abort();
+  await end;
+  return said;
+};
+
+describe('a purge', () => {
+  let clock: ManualClock;
+  let objects: InMemoryObjects;
+  beforeEach(() => {
+    clock = new ManualClock();
+    objects = new InMemoryObjects(clock);
+  });
+
+  const put = (content: string): Seen => seenFile(objects.write(`${PLACE}a.csv`, Buffer.from(content)));
+  const lies = (): string | undefined => objects.at(`${PLACE}a.csv`)?.content.toString();
+
+  describe('that comes to its call late', () => {
+    const deleting = (): Happening[] => [
+      purgeRequested({ storage: 'delete' }),
+      deletionStarted({ seen: put('1') }),
+      deletionFailed({ waitMs: 0 }),
+    ];
+
+    it('reads the stream again, and leaves the object where a keep was asked for meanwhile', async () => {
+      const meanwhile = [purgeRetried({ storage: 'keep' })];
+      const said = await worked(objects, clock, { happened: deleting(), ms: 59_000, meanwhile });
+      expect(said).toContain('will be repeated');
+      expect(lies()).toBe('1');
+    });
+
+    it.each([0, 59_000])('goes on after %i ms where nobody asked for anything else', async (ms) => {
+      const said = await worked(objects, clock, { happened: deleting(), ms });
+      expect(said).toEqual({ step: 'deleted', objects: 1, bytes: 1, changed: false });
+      expect(lies()).toBeUndefined();
+    });
+  });
+
+  describe('of an upload that is taken back', () => {
+    const happened = [purgeRequested({ storage: 'delete', withdraws: '2' })];
+
+    it('names what the upload wrote', async () => {
+      const own = put('own');
+      expect(await worked(objects, clock, { happened, own })).toEqual({ step: 'start', seen: own });
+    });
+
+    it('names nothing where somebody put something else in its place', async () => {
+      const own = put('own');
+      put('other');
+      expect(await worked(objects, clock, { happened, own })).toEqual({ step: 'start', seen: null });
+    });
+  });
+});
