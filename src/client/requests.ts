@@ -82,7 +82,7 @@ export class Requests {
   private async sent(
     method: Method,
     path: string,
-    { query, body, payload, headers, idempotencyKey }: RequestOptions,
+    { query, body, payload, headers, idempotencyKey, onReplay }: RequestOptions,
     signal: AbortSignal | null,
   ): Promise<Response> {
     const url = new URL(path, this.base);
@@ -100,7 +100,7 @@ export class Requests {
       new Request(url, { method, headers: sent, body: payload?.open() ?? json, signal, duplex: 'half' });
     const answer = await send(this.fetch, build, { signal, once: payload?.once ?? false });
     this.saw(answer.headers.get('X-Position'));
-    if (answer.headers.get('Idempotent-Replayed') === 'true') options.onReplay?.();
+    if (answer.headers.get('Idempotent-Replayed') === 'true') onReplay?.();
     return answer;
   }
 
@@ -116,15 +116,13 @@ export class Requests {
 
   /** Asked once, and answered with JSON of a known shape under whatever status: a service that is not ready says so by one of its own. */
   async once<T>(path: string, is: Guard<T>, options: Aborting = {}): Promise<T> {
-    const signal = this.either(options.signal);
-    const answer = await ask(
-      this.fetch,
-      new Request(new URL(path, this.base), { headers: this.headers, signal }),
-      signal,
-    );
-    const body = await this.bodyOf(answer, signal);
-    if (is(body)) return body;
-    throw new NotLethe(this.base.origin, answer.status);
+    return this.withItsOwnSignal(options.signal, async (signal) => {
+      const request = new Request(new URL(path, this.base), { headers: this.headers, signal });
+      const answer = await ask(this.fetch, request, signal);
+      const body = await this.bodyOf(answer, signal);
+      if (is(body)) return body;
+      throw new NotLethe(this.base.origin, answer.status);
+    });
   }
 
   /** Page by page, as many as are asked for. */

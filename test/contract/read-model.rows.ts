@@ -88,7 +88,18 @@ export const dataset = (
 
 const inCatalogue = (record: RecordState, row: Over['row']): CatalogueRow => {
   const { registry, uid } = record;
-  return { registry, uid, live: true, isLatest: true, startsLine: false, pointsTo: [], due: [], since: { position: 1, at: AT }, ...row, record };
+  return {
+    registry,
+    uid,
+    live: true,
+    isLatest: true,
+    startsLine: false,
+    pointsTo: [],
+    due: [],
+    since: { position: 1, at: AT },
+    ...row,
+    record,
+  };
 };
 
 export const trashed = (at: string): Partial<RecordState> => ({
