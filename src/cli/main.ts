@@ -74,6 +74,11 @@ const program = new Command('lethe')
   );
 for (const add of VERBS) add(program);
 
+// Whoever reads help may leave before its end. What verbs write has its own answer to that.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+
 try {
   await program.parseAsync();
 } catch (error) {

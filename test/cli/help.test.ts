@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, describe, expect, it, vi } from 'vitest';
-import { DIST, folder, home, isThere, leaveHome, lethe } from '../harness/command-line.js';
+import { DIST, folder, home, isThere, leaveHome, lethe, MAIN } from '../harness/command-line.js';
 
 /*
  * What the command line says by itself, without a service.
@@ -13,6 +15,12 @@ vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 afterAll(leaveHome);
 
 describe.concurrent('by itself', () => {
+  it('ends quietly where whoever reads its help leaves', async () => {
+    const script = 'for verb in "" serve add audit; do "$0" "$1" $verb --help | true; echo "${PIPESTATUS[0]}"; done';
+    const { stdout, stderr } = await promisify(execFile)('bash', ['-c', script, process.execPath, MAIN]);
+    expect([stdout, stderr]).toEqual(['0\n0\n0\n0\n', '']);
+  });
+
   it('says its version, and helps with an example for every verb', async () => {
     const manifest = JSON.parse(await readFile(join(DIST, '..', 'package.json'), 'utf8'));
     expect(await lethe('--version')).toEqual({ code: 0, out: `${manifest.version}\n`, err: '' });
