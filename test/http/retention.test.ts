@@ -128,4 +128,29 @@ describe('retention', () => {
     expect(Date.parse(file.purgeAfter)).toBeGreaterThan(Date.now());
     expect(await stateOf(file)).toBe(200);
   });
+
+  it('skips a record that is held or referenced, and tries it again a day later', async () => {
+    await start('1');
+    const [held, used, free] = [
+      await added({ key: 'a.txt' }, 'held'),
+      await added({ key: 'b.txt' }, 'used'),
+      await added({ key: 'c.txt' }, 'free'),
+    ];
+    await call('PUT', `/v1/files/${held.uid}/hold`, { reason: 'audit' });
+    const { record: dataset } = await call('POST', '/v1/datasets', { name: 'd', files: [used.uid] });
+    for (const file of [held, used, free]) await trashed(file);
+    await after(25, '1');
+    const [operation] = await retained(1);
+    expect(operation.counts).toEqual({ purged: 1, purging: 0, skipped: 2, remaining: 0 });
+    const codes = operation.skipped.map(({ uid, code }: Row) => [uid, code]);
+    expect(codes).toContainEqual([held.uid, 'on-hold']);
+    expect(codes).toContainEqual([used.uid, 'referenced']);
+    await call('DELETE', `/v1/files/${held.uid}/hold`);
+    await call('DELETE', `/v1/datasets/${dataset.uid}?permanent=true`);
+    await after(23, '1');
+    expect([await stateOf(held), await stateOf(used)]).toEqual([200, 200]);
+    await after(1, '1');
+    await retained(2);
+    expect([await stateOf(held), await stateOf(used)]).toEqual([410, 410]);
+  });
 });
