@@ -79,8 +79,9 @@ export const recordPage = async (registry, uid, isTrashable, run, reload) => {
         const isPut = method === 'PUT';
         const where = path + at + (isPut ? '' : query({ reason: reason.value }));
         const { outcome } = await command(method, where, isPut ? { json: { reason: reason.value } } : {});
-        say(`${nameOf(record)}: ${outcome === 'unchanged' ? 'nothing to change' : said}.`);
+        // First the page, then the word: who acts on the word finds what it speaks of.
         await reload();
+        say(`${nameOf(record)}: ${outcome === 'unchanged' ? 'nothing to change' : said}.`);
       }),
     );
   const isTrashed = record.visibility === IN_TRASH;

@@ -88,8 +88,8 @@ export const trashPage = async (run, reload) => {
           'Restore',
           run(async () => {
             await command('POST', `/${record.registry}/${record.uid}/restore`);
-            say(`${nameOf(record)} was restored.`);
             await reload();
+            say(`${nameOf(record)} was restored.`);
           }),
           { 'aria-label': `Restore ${nameOf(record)}` },
         ),

@@ -138,10 +138,12 @@ describe('lethe verify, where nothing is wrong', () => {
     const service = await startService({ data });
     try {
       const writing = new AbortController();
-      let written = 0;
+      let [begun, written] = [0, 0];
       const write = async (): Promise<void> => {
         while (!writing.signal.aborted) {
-          const { status } = await service.request('POST', '/v1/files', { body: upload({}, `content ${written}`) });
+          // The same content twice would be one record.
+          begun += 1;
+          const { status } = await service.request('POST', '/v1/files', { body: upload({}, `content ${begun}`) });
           expect(status).toBe(201);
           written += 1;
         }
