@@ -19,7 +19,7 @@ const VERBS = ['add', 'cat', 'completion', 'create', 'delete', 'history', 'hold'
 
 /** What is typed before TAB, and what is offered. */
 const OFFERED: readonly (readonly [string, readonly string[]])[] = [
-  ['lethe re', ['restore']],
+  ['lethe re', ['rebuild', 'replay', 'restore']],
   ['lethe --json --data x tra', ['trash']],
   ['lethe --url=http://127.0.0.1:4270 tra', ['trash']],
   ['lethe trash ', ['empty', 'ls']],

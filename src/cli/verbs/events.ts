@@ -12,6 +12,7 @@ import { counted } from '../text.js';
 export const addEvents = (program: Command): void => {
   const events = program
     .command('events')
+    .summary('export the log, or import one')
     .description('write all events to a file, or bring them into a new data folder');
   events
     .command('export')

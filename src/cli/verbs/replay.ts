@@ -16,6 +16,7 @@ const SHOWN = 20;
 export const addReplay = (program: Command): void => {
   program
     .command('replay')
+    .summary('fold an exported log anew, and compare')
     .description(
       'fold an exported log into fresh projections, twice and in odd batches, and compare; opens no data folder',
     )
