@@ -150,18 +150,11 @@ const rooms = [
     [
       '^src/(commands|events|projections|sagas)/',
       '^src/api/(query-language|wire|answers)\\.ts$',
-      '^src/(adapters|service|config)\\.ts$',
+      '^src/adapters\\.ts$',
       ...PORTS,
     ],
     'Given/when/then and replay work on the core, with no server and no protocol between; a replay takes the queries of the API, and gives its answers.',
   ),
-  {
-    name: 'testing-opens-a-service-lazily',
-    comment: 'Who tests a decision or a replay must not load a server.',
-    severity: 'error',
-    from: { path: '^src/testing/' },
-    to: { path: '^src/(service|config)\\.ts$', dependencyTypesNot: ['dynamic-import', 'type-only'] },
-  },
   {
     name: 'testing-is-for-tests',
     comment: 'What exists for tests runs in no service.',

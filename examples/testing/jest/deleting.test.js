@@ -10,6 +10,7 @@ import {
   SimulatedIds,
   SimulatedRandom,
   SimulatedTime,
+  startLethe,
   trashed,
 } from 'lethe/testing';
 
@@ -35,3 +36,13 @@ test('chance, ids and time follow from a seed', () => {
   time.pass(60_000);
   expect(time.clock().now().toISOString()).toBe('2026-11-25T00:01:00.000Z');
 });
+
+test('a service of its own, for one test', async () => {
+  const lethe = await startLethe();
+  try {
+    const answer = await fetch(`${lethe.url}/v1/files`);
+    expect((await answer.json()).items).toEqual([]);
+  } finally {
+    await lethe.close();
+  }
+}, 60_000);
