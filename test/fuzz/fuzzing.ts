@@ -15,6 +15,8 @@ const LINE = 1_000;
 
 /** What no schema can say of a value that it allows, as Lethe's errors say it: the path, then the message. */
 const BEYOND_SCHEMAS = [
+  '^\\?(at|position) comes with (revision|at): send one of them$',
+  '^\\?(revision|at|position) is yet to come',
   '^\\?cursor is not a cursor of this query',
   '^\\?path (must name one file|is for folders)',
   "^\\?sort '[a-zA-Z]+' comes twice$",
