@@ -1,15 +1,12 @@
 import 'reflect-metadata';
 import { mkdirSync } from 'node:fs';
-import { Readable } from 'node:stream';
 import { NestFactory } from '@nestjs/core';
 import { CommandBus } from '@nestjs/cqrs';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { InjectOptions } from 'fastify';
 import { pino } from 'pino';
 import { lockDataFolder, openEventStore, openObjectStores, openReadModel, usesDataFolder } from './adapters.js';
 import { BODY_LIMIT, EdgeAdapter, installEdge } from './api/edge.js';
 import { installOpenApi } from './api/openapi.js';
-import { CallerGone } from './api/problem.js';
 import type { ApiPorts } from './api/ports.js';
 import { installUi } from './api/ui.js';
 import { Streaming } from './api/streaming.js';
@@ -26,6 +23,7 @@ import { Registries } from './commands/registries.js';
 import { ensureStorages, storeOf } from './commands/storages.js';
 import type { Config } from './config.js';
 import { Metrics, type MetricSources } from './metrics.js';
+import { injected } from './injected.js';
 import type { Clock, Log } from './ports.js';
 import { Feed } from './projections/feed.js';
 import { allStorages, storedOf } from './projections/neighbours.js';
@@ -273,38 +271,4 @@ const endAnswers = async (app: NestFastifyApplication, clock: Clock): Promise<vo
   await app.close();
   timer.abort();
   await cut;
-};
-
-const METHODS = ['DELETE', 'GET', 'HEAD', 'PATCH', 'POST', 'PUT', 'OPTIONS'] as const;
-
-/** `fetch` without a port: the same routes, in this process. The service hears where the request's signal aborts, or its answer is left. */
-const injected = async (app: NestFastifyApplication, request: Request): Promise<Response> => {
-  const url = new URL(request.url);
-  const method = METHODS.find((known) => known === request.method) ?? 'GET';
-  const gone = new AbortController();
-  const leave = (): void => gone.abort(new CallerGone());
-  request.signal.addEventListener('abort', leave, { once: true });
-  const options: InjectOptions = {
-    method,
-    url: url.pathname + url.search,
-    headers: { ...Object.fromEntries(request.headers), host: 'localhost' },
-    signal: gone.signal,
-  };
-  if (request.body !== null) options.payload = Readable.fromWeb(request.body);
-  const answer = await app
-    .getHttpAdapter()
-    .getInstance()
-    .inject({ ...options, payloadAsStream: true });
-  const body = answer.stream();
-  body.once('close', () => {
-    request.signal.removeEventListener('abort', leave);
-    // Whoever reads no further has left, too.
-    if (!body.readableEnded) leave();
-  });
-  const headers = new Headers();
-  for (const [name, value] of Object.entries(answer.headers)) {
-    if (value !== undefined) headers.set(name, String(value));
-  }
-  const empty = method === 'HEAD' || answer.statusCode === 204 || answer.statusCode === 304;
-  return new Response(empty ? null : Readable.toWeb(body), { status: answer.statusCode, headers });
 };

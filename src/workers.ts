@@ -1,5 +1,5 @@
 import type { CommandPorts } from './commands/ports.js';
-import { allStorages, storedOf } from './projections/neighbours.js';
+import { allStorages, managedStorages, storedOf } from './projections/neighbours.js';
 import type { Progress } from './projections/progress.js';
 import type { RetryPolicy } from './sagas/next-step.js';
 import { Ticks } from './sagas/due.js';
@@ -66,10 +66,7 @@ export const startSagas = (
     onWork,
     patienceMs,
     reach: (position) => progress.reach(position),
-    managed: async () => {
-      const managed = storedOf(await allStorages(model)).filter(({ facts }) => facts.managed);
-      return new Set(managed.map(({ uid }) => uid));
-    },
+    managed: () => managedStorages(model),
   });
   const withdrawals = new WithdrawalsSaga({
     model,

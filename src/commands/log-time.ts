@@ -10,7 +10,7 @@ import type { Journal } from './execute.js';
 
 /** What one tick advances the log's time by. */
 export const TICK_MS = 3_600_000;
-const DAY_MS = 24 * TICK_MS;
+export const DAY_MS = 24 * TICK_MS;
 
 export interface Tick {
   readonly revision: number;

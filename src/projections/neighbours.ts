@@ -77,6 +77,10 @@ export const storedOf = (rows: readonly CatalogueRow[]): Stored[] =>
     return facts === null ? [] : [{ uid: row.uid, facts }];
   });
 
+/** The uids of the live storages from which a purge deletes. */
+export const managedStorages = async (model: ReadModel): Promise<ReadonlySet<string>> =>
+  new Set(storedOf(await allStorages(model)).flatMap(({ uid, facts }) => (facts.managed ? [uid] : [])));
+
 export interface Overlap {
   readonly storage: string;
   readonly span: Span;

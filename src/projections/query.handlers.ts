@@ -1,6 +1,6 @@
 import { Inject } from '@nestjs/common';
 import { QueryHandler, type IQueryHandler } from '@nestjs/cqrs';
-import { TRASHED, VISIBLE, type Ref } from '../events/vocabulary.js';
+import { refKey, TRASHED, VISIBLE, type Ref } from '../events/vocabulary.js';
 import type { Clock } from '../ports.js';
 import type {
   CatalogueRow,
@@ -13,9 +13,9 @@ import type {
 } from '../storage/read-model/port.js';
 import { listAsOf, recordAsOf, totalAsOf, type AsOf, type Was } from './as-of.js';
 import { fateOf, type Fate } from './fate.js';
-import { allStorages, sharersOf, storedOf, unmanagedAt } from './neighbours.js';
+import { allStorages, managedStorages, sharersOf, storedOf, unmanagedAt } from './neighbours.js';
 import type { Progress } from './progress.js';
-import type { StatePorts } from './state.js';
+import { groupsOf, type StatePorts } from './state.js';
 import {
   AwaitPurge,
   CountVisible,
@@ -52,7 +52,7 @@ class GetRecordHandler implements IQueryHandler<GetRecord, { row: CatalogueRow; 
 
   async execute({ ref, position }: GetRecord) {
     await this.ports.progress.reach(BigInt(position));
-    const key = keyOf(ref);
+    const key = refKey(ref);
     const [row] = await this.ports.model.get('catalogue', [key]);
     if (row === undefined) return null;
     if (row.live) return { row, purge: null };
@@ -67,10 +67,10 @@ class IsLatestHandler implements IQueryHandler<IsLatest, boolean> {
 
   async execute({ ref, position, inLine }: IsLatest) {
     const { model, progress } = this.ports;
-    const [known] = await model.get('catalogue', [keyOf(ref)]);
+    const [known] = await model.get('catalogue', [refKey(ref)]);
     if (!inLine && known?.startsLine !== true) return true;
     await progress.reach(BigInt(position));
-    const [row] = await model.get('catalogue', [keyOf(ref)]);
+    const [row] = await model.get('catalogue', [refKey(ref)]);
     return row?.isLatest ?? true;
   }
 }
@@ -104,7 +104,7 @@ class GetRecordAsOfHandler implements IQueryHandler<GetRecordAsOf, AsOfAnswer> {
     const { model, progress } = this.ports;
     const isPlaced = 'position' in asOf && BigInt(asOf.position) <= (await this.ports.events.head());
     await progress.reach(isPlaced ? BigInt(asOf.position) : undefined);
-    const [row] = await model.get('catalogue', [keyOf(ref)]);
+    const [row] = await model.get('catalogue', [refKey(ref)]);
     const ahead = 'position' in asOf ? !isPlaced : this.isAhead(asOf, row ?? null);
     const was = ahead || row === undefined ? null : await recordAsOf(model, ref, asOf);
     return { registered: row !== undefined, ahead, was };
@@ -168,7 +168,7 @@ class PreviewPurgeHandler implements IQueryHandler<PreviewPurge, Previewed | nul
   async execute({ ref, storage }: PreviewPurge) {
     const { model, progress } = this.ports;
     await progress.reach();
-    const [row] = await model.get('catalogue', [keyOf(ref)]);
+    const [row] = await model.get('catalogue', [refKey(ref)]);
     if (row === undefined) return null;
     const { fields } = row.record;
     if (fields.kind !== 'file') return { row, fate: null, sharedWith: [] };
@@ -197,7 +197,7 @@ class AwaitPurgeHandler implements IQueryHandler<AwaitPurge, PurgeRow | null> {
         const moved = new Promise<void>((resolve) => {
           stop = progress.onWork(resolve);
         });
-        const [row] = await model.get('purges', [keyOf(ref)]);
+        const [row] = await model.get('purges', [refKey(ref)]);
         const settled = row === undefined || !row.open || row.state === 'parked';
         if (!settled && !late && waitMs > 0) await Promise.race([moved, bound]);
         stop();
@@ -217,11 +217,10 @@ class TrashTotalsHandler implements IQueryHandler<TrashTotals, { records: number
     const { model, progress } = this.ports;
     await progress.reach();
     const { rows: records } = await model.total('catalogue', where);
-    const managed = storedOf(await allStorages(model)).filter(({ facts }) => facts.managed);
     const freed: Condition[] = [
       ...where,
       { path: 'record.fields.keyIsVirtual', op: 'eq', value: true },
-      { path: 'record.fields.storage', op: 'in', value: managed.map(({ uid }) => uid) },
+      { path: 'record.fields.storage', op: 'in', value: [...(await managedStorages(model))] },
     ];
     const { sum: bytes } = await model.total('catalogue', freed, 'record.fields.size');
     return { records, bytes };
@@ -236,25 +235,11 @@ class CountVisibleHandler implements IQueryHandler<CountVisible, Map<string, num
     const { model, progress } = this.ports;
     await progress.reach();
     const counts = new Map<string, number>();
-    for (let after: (string | null)[] | null = null; ;) {
-      const page: Rows['stats'][] = await model.find('stats', {
-        where: [{ path: 'visibility', op: 'eq', value: VISIBLE }],
-        sort: [
-          { path: 'registry', descending: false },
-          { path: 'suffix', descending: false },
-        ],
-        after,
-        limit: 1000,
-      });
-      for (const { registry, records } of page) counts.set(registry, (counts.get(registry) ?? 0) + records);
-      const last = page.at(-1);
-      if (page.length < 1000 || last === undefined) return counts;
-      after = [last.registry, last.suffix];
-    }
+    for (const { registry, visibility, records } of await groupsOf(model))
+      if (visibility === VISIBLE) counts.set(registry, (counts.get(registry) ?? 0) + records);
+    return counts;
   }
 }
-
-const keyOf = ({ registry, uid }: Ref): string => `${registry}/${uid}`;
 
 /** The rows that lie in the trash. */
 export const inTrash: readonly Condition[] = [

@@ -1,16 +1,14 @@
 import { z } from 'zod';
-import { readTicks, TICK_MS, type Tick } from '../commands/log-time.js';
+import { DAY_MS, readTicks, type Tick } from '../commands/log-time.js';
 import type { Journal } from '../commands/execute.js';
 import type { Trashing } from '../events/record.js';
 import { instantSchema } from '../events/vocabulary.js';
-import type { CatalogueRow, Condition, OperationRow } from '../storage/read-model/port.js';
+import type { CatalogueRow, Condition } from '../storage/read-model/port.js';
 
 /*
  * When retention may purge a record: once the log's time has advanced by its days since the first tick after its trashing, and the wall
  * clock says so too. That is up to two hours late, and never early: between two ticks nobody knows how much time has passed.
  */
-
-const DAY_MS = 24 * TICK_MS;
 
 /** The criteria of a retention operation: a stretch of the log's time, and the wall clock at its end. */
 export const stretchSchema = z.strictObject({
@@ -58,14 +56,11 @@ export const isDue = (
   return sinceMs === null || Math.floor(overdue / DAY_MS) > Math.floor((overdue - logTimeMs + sinceMs) / DAY_MS);
 };
 
-/** Whether a record is one of those that an operation is about. */
-export const dueIn = (
-  operation: Pick<OperationRow, 'criteria'>,
-  ticks: readonly Tick[],
-): ((row: CatalogueRow) => boolean) => {
-  const stretch = stretchSchema.parse(operation.criteria);
-  return ({ record: { trashing } }) => trashing !== null && isDue(trashing, ticks, stretch);
-};
+/** Whether a row's record is one of those whose time came in a stretch. */
+export const dueIn =
+  (stretch: Stretch, ticks: readonly Tick[]) =>
+  ({ record: { trashing } }: CatalogueRow): boolean =>
+    trashing !== null && isDue(trashing, ticks, stretch);
 
 const firstAfter = (ticks: readonly Tick[], position: number): Tick | null => {
   let [from, to] = [0, ticks.length];

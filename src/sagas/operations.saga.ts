@@ -94,7 +94,7 @@ export class OperationsSaga {
 
   private async meaning(operation: OperationRow): Promise<(row: CatalogueRow) => boolean> {
     if (operation.kind === 'empty-trash') return () => true;
-    return dueIn(operation, await this.ports.ticks.refresh());
+    return dueIn(stretchSchema.parse(operation.criteria), await this.ports.ticks.refresh());
   }
 
   /** What was called off, or had left the trash before its turn, was skipped too. */

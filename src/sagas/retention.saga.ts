@@ -3,7 +3,7 @@ import { TICK_MS, type Tick } from '../commands/log-time.js';
 import { StartOperation } from '../commands/operation.handlers.js';
 import { derivedId, sha256 } from '../events/ids.js';
 import type { CatalogueRow, ReadModel } from '../storage/read-model/port.js';
-import { isDue, mayBeDue, stretchSchema, type Stretch, type Ticks } from './due.js';
+import { dueIn, mayBeDue, stretchSchema, type Stretch, type Ticks } from './due.js';
 import { inTrash, TIERS } from './in-trash.js';
 import { Rounds, type RoundsPorts } from './rounds.js';
 
@@ -100,13 +100,13 @@ export class RetentionSaga {
     stretch: Stretch,
     signal: AbortSignal,
   ): Promise<{ records: number; bytes: number }> {
-    const ticks = await this.ports.ticks.refresh();
+    const isMeant = dueIn(stretch, await this.ports.ticks.refresh());
     const managed = await this.ports.managed();
     let [records, bytes] = [0, 0];
     const criteria = { position: tick.position, where: mayBeDue(stretch), size: PAGE };
     for (const tier of TIERS) {
       for await (const rows of inTrash(model, tier, criteria, signal)) {
-        const due = rows.filter(({ record: { trashing } }) => trashing !== null && isDue(trashing, ticks, stretch));
+        const due = rows.filter(isMeant);
         records += due.length;
         bytes += due.reduce((sum, row) => sum + freed(row, managed), 0);
       }

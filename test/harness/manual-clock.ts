@@ -1,48 +1,32 @@
 import type { Clock } from '../../src/ports.js';
-
-interface Sleeper {
-  readonly until: number;
-  readonly wake: () => void;
-}
+import { SimulatedTime } from '../../src/testing/simulated.js';
 
 /** Time that passes when a test says so. Its two clocks are apart, as a machine's are: the wall's can be set. */
 export class ManualClock implements Clock {
-  private passed = 0;
-  private sleepers: Sleeper[] = [];
-
-  constructor(private wall = Date.parse('2026-01-01T00:00:00.000Z')) {}
+  private readonly time = new SimulatedTime(Date.parse('2026-01-01T00:00:00.000Z'));
+  private readonly clock = this.time.clock();
+  private leapt = 0;
 
   now(): Date {
-    return new Date(this.wall);
+    return new Date(this.clock.now().getTime() + this.leapt);
   }
 
   monotonic(): number {
-    return this.passed;
+    return this.clock.monotonic();
   }
 
-  async sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    signal?.throwIfAborted();
-    await new Promise<void>((wake, reject) => {
-      const sleeper = { until: this.passed + ms, wake };
-      this.sleepers.push(sleeper);
-      signal?.addEventListener('abort', () => {
-        this.sleepers = this.sleepers.filter((other) => other !== sleeper);
-        reject(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
-      });
-    });
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return this.clock.sleep(ms, signal);
   }
 
   /** Both clocks go on. */
   pass(ms: number): void {
-    this.passed += ms;
-    this.wall += ms;
-    const due = this.sleepers.filter(({ until }) => until <= this.passed);
-    this.sleepers = this.sleepers.filter(({ until }) => until > this.passed);
-    for (const { wake } of due) wake();
+    this.time.pass(ms);
+    for (const wake of this.time.due()) wake();
   }
 
   /** Somebody sets the wall clock. */
   leap(ms: number): void {
-    this.wall += ms;
+    this.leapt += ms;
   }
 }

@@ -1,13 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { discard, startService, upload, type Answer, type RunningService } from '../harness/service.js';
+import { Asking, ENDED, type Row } from '../harness/asking.js';
+import { discard, startService, type Answer, type RunningService } from '../harness/service.js';
 
 /* Reads as of an earlier moment (the contract's section 3): one record, and lists. */
 
-type Row = Answer['body'];
-
 let service: RunningService;
+let lethe: Asking;
 beforeAll(async () => {
   service = await startService();
+  lethe = new Asking(service);
 });
 afterAll(() => discard(service));
 
@@ -15,26 +16,18 @@ const get = (path: string): Promise<Answer> => service.request('GET', path);
 const call = async (method: string, path: string, json?: unknown): Promise<Row> => {
   const answer = await service.request(method, path, {
     ...(json === undefined ? {} : { json }),
-    headers: { prefer: 'wait=20' },
+    headers: ENDED,
   });
   expect(answer.status, JSON.stringify(answer.body)).toBeLessThan(300);
   return answer.body;
 };
-let content = 0;
-const added = async (metadata: object): Promise<Row> => {
-  content += 1;
-  const answer = await service.request('POST', '/v1/files', { body: upload(metadata, `content ${content}`) });
-  expect(answer.status, JSON.stringify(answer.body)).toBe(201);
-  return answer.body.record;
-};
+const added = (metadata: object): Promise<Row> => lethe.file(metadata);
 /** A time between what has happened and what is to come. Events have whole milliseconds. */
 const now = async (): Promise<string> => {
   const at = new Date().toISOString();
   while (new Date().toISOString() <= at) await get('/v1/labels?limit=1');
   return at;
 };
-const historyOf = async ({ registry, uid }: Row): Promise<Row[]> =>
-  (await get(`/v1/${registry}/${uid}/history`)).body.items;
 const uids = (rows: readonly Row[]): string[] => rows.map(({ uid }) => uid);
 
 describe('one record as it was', () => {
@@ -55,7 +48,7 @@ describe('one record as it was', () => {
     times.push(await now());
     await call('DELETE', `/v1/files/${file.uid}?permanent=true`);
     times.push(await now());
-    history = await historyOf(file);
+    history = await lethe.historyOf(file);
   });
 
   const states = [

@@ -1,37 +1,20 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { discard, startService, upload, type Answer, type RunningService } from '../harness/service.js';
-import { until } from '../harness/until.js';
+import { Asking, refOf, type Ref, type Row } from '../harness/asking.js';
+import { discard, startService, type Answer, type RunningService } from '../harness/service.js';
 
 /* POST /bulk (the contract's section 3): one result a record, in the caller's order, each for itself. */
-
-type Row = Answer['body'];
-interface Ref {
-  readonly registry: string;
-  readonly uid: string;
-}
 
 const NOBODY = { registry: 'files', uid: 'NobodyNobodyNobody00' };
 
 let service: RunningService;
+let lethe: Asking;
 beforeAll(async () => {
   service = await startService();
+  lethe = new Asking(service);
 });
 afterAll(() => discard(service));
 
-let content = 0;
-const added = async (metadata: object = {}): Promise<Row> => {
-  content += 1;
-  const answer = await service.request('POST', '/v1/files', { body: upload(metadata, `content ${content}`) });
-  expect(answer.status, JSON.stringify(answer.body)).toBe(201);
-  return answer.body.record;
-};
-const files = (count: number): Promise<Row[]> => Promise.all(Array.from({ length: count }, () => added()));
-const made = async (registry: string, json: object): Promise<Row> => {
-  const answer = await service.request('POST', `/v1/${registry}`, { json });
-  expect(answer.status, JSON.stringify(answer.body)).toBe(201);
-  return answer.body.record;
-};
-const refOf = ({ registry, uid }: Ref): Ref => ({ registry, uid });
+const files = (count: number): Promise<Row[]> => Promise.all(Array.from({ length: count }, () => lethe.file()));
 const bulk = (
   action: string,
   records: readonly Ref[],
@@ -45,11 +28,7 @@ const results = async (...call: Parameters<typeof bulk>): Promise<Row[]> => {
   return answer.body.results;
 };
 const read = async ({ registry, uid }: Ref): Promise<Answer> => service.request('GET', `/v1/${registry}/${uid}`);
-const purged = ({ registry, uid }: Ref): Promise<Row> =>
-  until(`${registry}/${uid} is purged`, async () => {
-    const { body } = await service.request('GET', `/v1/purges/${registry}/${uid}`);
-    return body.state === 'done' ? body : null;
-  });
+const purged = (record: Ref): Promise<Row> => lethe.purgeIn(record, 'done');
 
 describe('POST /bulk', () => {
   it('trashes and restores, with one result a record in the caller’s order', async () => {
@@ -68,7 +47,7 @@ describe('POST /bulk', () => {
     const [inTrash, visible, gone, held] = await files(4);
     await bulk('trash', [inTrash, held]);
     await service.request('DELETE', `/v1/files/${gone.uid}?permanent=true`, { headers: { prefer: 'wait=30' } });
-    const label = await made('labels', { name: 'plain' });
+    const label = await lethe.register('labels', { name: 'plain' });
     const unknown = { registry: 'nonsense', uid: NOBODY.uid };
     const odd = { registry: 'files', uid: 'too-short' };
     const told = await results('trash', [visible, inTrash, gone, NOBODY, label, unknown, odd]);
@@ -96,7 +75,7 @@ describe('POST /bulk', () => {
   it('purges, from the trash or not; what is held, referenced or in a foreign storage is refused by itself', async () => {
     const [one, held, used] = await files(3);
     await service.request('PUT', `/v1/files/${held.uid}/hold`, { json: { reason: 'audit' } });
-    const dataset = await made('datasets', { name: 'd', files: [used.uid] });
+    const dataset = await lethe.register('datasets', { name: 'd', files: [used.uid] });
     const told = await results('purge', [one, held, used], { reason: 'wrong' });
     expect(told).toMatchObject([
       { status: 202, outcome: 'purging' },
@@ -108,12 +87,12 @@ describe('POST /bulk', () => {
   });
 
   it('sees, in the caller’s order, what the records before have left', async () => {
-    const used = await added();
-    const dataset = await made('datasets', { name: 'd', files: [used.uid] });
+    const used = await lethe.file();
+    const dataset = await lethe.register('datasets', { name: 'd', files: [used.uid] });
     expect(await results('purge', [dataset, used])).toMatchObject([{ status: 202 }, { status: 202 }]);
     await purged(used);
-    const again = await added();
-    const other = await made('datasets', { name: 'd', files: [again.uid] });
+    const again = await lethe.file();
+    const other = await lethe.register('datasets', { name: 'd', files: [again.uid] });
     expect(await results('purge', [again, other])).toMatchObject([
       { status: 409, error: { code: 'referenced' } },
       { status: 202 },
@@ -195,7 +174,7 @@ describe('POST /bulk', () => {
 
   it('takes a thousand', async () => {
     const labels = await Promise.all(
-      Array.from({ length: 1_000 }, (_, index) => made('labels', { name: `l${index}` })),
+      Array.from({ length: 1_000 }, (_, index) => lethe.register('labels', { name: `l${index}` })),
     );
     const told = await results('purge', labels);
     expect(told.every(({ status }) => status === 202)).toBe(true);

@@ -1,7 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Asking, type Ref, type Row } from '../harness/asking.js';
 import { letHoursPass } from '../harness/log-time.js';
-import { startService, temporaryFolder, upload, type Answer, type RunningService } from '../harness/service.js';
+import { startService, temporaryFolder, type RunningService } from '../harness/service.js';
 import { until } from '../harness/until.js';
 
 /*
@@ -9,7 +10,6 @@ import { until } from '../harness/until.js';
  * its log while it does not.
  */
 
-type Row = Answer['body'];
 const DAY_MS = 24 * 3_600_000;
 
 let data: string;
@@ -33,17 +33,13 @@ afterEach(async () => {
   await rm(data, { recursive: true, force: true });
 });
 
-const added = async (metadata: object, content: string): Promise<Row> => {
-  const answer = await service.request('POST', '/v1/files', { body: upload(metadata, content) });
-  expect(answer.status, JSON.stringify(answer.body)).toBe(201);
-  return answer.body.record;
-};
+const added = (metadata: object, content: string): Promise<Row> => new Asking(service).file(metadata, content);
 const call = async (method: string, path: string, json?: unknown): Promise<Row> => {
   const answer = await service.request(method, path, json === undefined ? {} : { json });
   expect(answer.status, JSON.stringify(answer.body)).toBeLessThan(300);
   return answer.body;
 };
-const trashed = async ({ registry, uid }: Row): Promise<Row> => (await call('DELETE', `/v1/${registry}/${uid}`)).record;
+const trashed = (record: Ref): Promise<Row> => new Asking(service).trash(record);
 const stateOf = async ({ registry, uid }: Row): Promise<number> =>
   (await service.request('GET', `/v1/${registry}/${uid}`)).status;
 const retained = async (count: number): Promise<Row[]> =>

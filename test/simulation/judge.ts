@@ -3,7 +3,8 @@ import type { Recorded } from '../../src/events/events.js';
 import { eventIdOf } from '../../src/events/ids.js';
 import { project } from '../../src/projections/project.js';
 import type { StoredEvent } from '../../src/storage/event-store/port.js';
-import { COLLECTIONS, type CatalogueRow, type PurgeRow, type ReadModel } from '../../src/storage/read-model/port.js';
+import type { CatalogueRow, PurgeRow, ReadModel } from '../../src/storage/read-model/port.js';
+import { dumpOf } from '../../src/testing/folding.js';
 import { inMemoryReadModel } from '../../src/testing/in-memory-read-model.js';
 import { SimulatedRandom } from '../../src/testing/simulated.js';
 import { answersStand } from './judge.answers.js';
@@ -200,11 +201,4 @@ const rebuiltFrom = async (events: readonly Recorded[], seed: number): Promise<R
     start += batch.length;
   }
   return model;
-};
-
-const dumpOf = async (model: ReadModel): Promise<Map<string, string>> => {
-  const rows = new Map<string, string>();
-  for (const collection of COLLECTIONS)
-    for await (const { key, row } of model.dump(collection)) rows.set(`${collection} ${key}`, JSON.stringify(row));
-  return rows;
 };
