@@ -1,4 +1,5 @@
 import type { CommandPorts } from './commands/ports.js';
+import { someLinger } from './projections/lingering.js';
 import { allStorages, managedStorages, storedOf } from './projections/neighbours.js';
 import type { Progress } from './projections/progress.js';
 import type { RetryPolicy } from './sagas/next-step.js';
@@ -67,6 +68,8 @@ export const startSagas = (
     patienceMs,
     reach: (position) => progress.reach(position),
     managed: () => managedStorages(model),
+    retains: ports.trashDays !== null,
+    lingering: () => someLinger(model),
   });
   const withdrawals = new WithdrawalsSaga({
     model,
@@ -90,10 +93,10 @@ export const startSagas = (
       }
     }
   };
-  const running = [purges.run(stop.signal), withdrawals.run(stop.signal), operations.run(stop.signal), note()];
-  if (ports.trashDays !== null) running.push(retention.run(stop.signal));
+  const noting = note();
+  const running = [purges, withdrawals, operations, retention].map((saga) => saga.run(stop.signal));
   return async () => {
     stop.abort();
-    await Promise.all(running);
+    await Promise.all([...running, noting]);
   };
 };

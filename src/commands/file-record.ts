@@ -1,4 +1,5 @@
 import type { FileFields, Seen } from '../events/events.js';
+import { anHourBefore } from '../projections/lingering.js';
 import { allStorages, deletionsIn, overlapsOf, storedOf, unmanagedAt } from '../projections/neighbours.js';
 import type { ObjectStore } from '../storage/object-store/port.js';
 import type { CatalogueRow } from '../storage/read-model/port.js';
@@ -35,10 +36,18 @@ export const refuseWhereDeleting = async (
 ): Promise<void> => {
   await reach();
   const storages = storedOf(await allStorages(model));
-  const [deletion] = await deletionsIn(model, overlapsOf(storages, uid, path));
-  if (deletion === undefined) return;
+  const overlaps = overlapsOf(storages, uid, path);
+  const [deletion] = await deletionsIn(model, overlaps);
+  if (deletion !== undefined) {
+    throw new Conflict(
+      `The object there is being deleted, for ${deletion.registry}/${deletion.uid}. Try again when its purge has ended.`,
+    );
+  }
+  const [lingering] = await deletionsIn(model, overlaps, { lingeringAfter: await anHourBefore(model, null) });
+  if (lingering === undefined) return;
   throw new Conflict(
-    `The object there is being deleted, for ${deletion.registry}/${deletion.uid}. Try again when its purge has ended.`,
+    `The object there was deleted a short while ago, for ${lingering.registry}/${lingering.uid}, and a call to this store that is late could ` +
+      'take what comes there now. Try again two hours later, or use another key. A bucket with versions needs no such wait.',
   );
 };
 

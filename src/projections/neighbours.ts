@@ -129,13 +129,19 @@ export const filesIn = async (
   return unique(found);
 };
 
-/** Deletions that stand, or those that stood after a position and have ended. */
-export type Deletions = 'standing' | { readonly endedAfter: number };
+/** Deletions that stand, those that stood after a position and have ended, or those of these that linger. */
+export type Deletions = 'standing' | { readonly endedAfter: number } | { readonly lingeringAfter: number };
 
-const deletionsWhere = (which: Deletions): Condition =>
-  which === 'standing'
-    ? { path: 'deleting', op: 'eq', value: true }
-    : { path: 'stoodUntil', op: 'gt', value: which.endedAfter };
+const deletionsWhere = (which: Deletions): Condition => {
+  if (which === 'standing') return { path: 'deleting', op: 'eq', value: true };
+  if ('endedAfter' in which) return { path: 'stoodUntil', op: 'gt', value: which.endedAfter };
+  return { path: 'lingersFrom', op: 'gt', value: which.lingeringAfter };
+};
+
+const deletionsBy = (which: Deletions): string[] => {
+  if (which === 'standing') return ['object.storage', 'object.path'];
+  return 'endedAfter' in which ? ['stoodUntil'] : ['lingersFrom'];
+};
 
 /** The purges for which such a deletion is, or was, of an object that overlaps. */
 export const deletionsIn = async (
@@ -156,7 +162,7 @@ export const deletionsIn = async (
 /** Every such deletion, wherever; null where there are more than a thousand. */
 export const fewDeletions = async (model: ReadModel, which: Deletions): Promise<PurgeRow[] | null> => {
   // Sorted as the index is: no more rows are read than are taken.
-  const sort = (which === 'standing' ? ['object.storage', 'object.path'] : ['stoodUntil']).map(ascending);
+  const sort = deletionsBy(which).map(ascending);
   const rows = await model.find('purges', { where: [deletionsWhere(which)], sort, after: null, limit: FEW + 1 });
   return rows.length > FEW ? null : rows;
 };

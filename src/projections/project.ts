@@ -13,6 +13,7 @@ import {
   type WithdrawalRow,
 } from '../storage/read-model/port.js';
 import { fateOf } from './fate.js';
+import { lingers } from './lingering.js';
 import { unmanagedAt } from './neighbours.js';
 import { projectOperations } from './operations.js';
 import { dueAfter, lookedSince, protectedBy, withdrawalRows } from './withdrawals.js';
@@ -25,7 +26,7 @@ import { initialOf, NAMED, Workspace } from './workspace.js';
 export const project = async (model: ReadModel, batch: readonly Recorded[]): Promise<Changes> => {
   const workspace = new Workspace(model);
   const records = batch.filter(isRecordEvent);
-  await workspace.load(...keysOf(records), earliestLook(records));
+  await workspace.load(...keysOf(records), earliestLook(records), ticksOf(batch));
   const purges = new Map<string, PurgeRow>();
   const withdrawals = new Map<string, WithdrawalRow>();
   for (const recorded of records) await apply(workspace, purges, withdrawals, recorded);
@@ -64,6 +65,9 @@ const earliestLook = (records: readonly Recorded<RecordEvent>[]): number | null 
     const since = lookedSince(recorded);
     return since === null || (earliest !== null && earliest <= since) ? earliest : since;
   }, null);
+
+const ticksOf = (batch: readonly Recorded[]): number[] =>
+  batch.flatMap(({ event, position }) => (event.type === 'ClockTicked' ? [position] : []));
 
 const apply = async (
   workspace: Workspace,
@@ -145,13 +149,19 @@ const purgeRow = async (
       object: objectOf(record),
       deleting: false,
       stoodUntil: null,
+      lingersFrom: null,
     };
     return purgeState(row, position);
   }
   const row = before?.record.purge == null ? undefined : workspace.purges.get(`${registry}/${uid}`);
   if (row === undefined) return null;
-  if (purge !== null) return purgeState({ ...row, purge }, position);
-  return { ...row, state: 'cancelled', open: false, deleting: false };
+  if (purge === null) return { ...row, state: 'cancelled', open: false, deleting: false };
+  const next = purgeState({ ...row, purge }, position);
+  return event.type === 'ObjectDeleted' &&
+    row.deleting &&
+    lingers(await workspace.storagesWith(row.object?.storage ?? ''), next)
+    ? { ...next, lingersFrom: next.stoodUntil }
+    : next;
 };
 
 const objectOf = ({ fields }: RecordState): PurgeRow['object'] => {

@@ -2,6 +2,7 @@ import { storageFacts } from '../events/storage-data.js';
 import { isTrashable, refKey, sameRef, type Ref } from '../events/vocabulary.js';
 import type { CatalogueRow, Moment, PurgeRow, ReadModel, VersionRow } from '../storage/read-model/port.js';
 import { KnownDeletions } from './deletions.js';
+import { anHourBefore } from './lingering.js';
 import { allStorages, filesIn, overlapsOf, pointingAt, storedOf, type Enough, type Stored } from './neighbours.js';
 import { inSpan } from './overlap.js';
 import { StatsMoves } from './stats.js';
@@ -25,17 +26,29 @@ export class Workspace {
   private now: Moment = { position: 0, at: '' };
   /** The live storages; null once one of them has changed. */
   private known: Stored[] | null = null;
-  /** Those that stand in the model, and those that have ended since the earliest look of this batch's registrations. */
+  /** Those that stand in the model, those that have ended since the earliest look of this batch's registrations, and those that may linger. */
   private deletions: readonly KnownDeletions[] = [];
+  /** The positions of this batch's ticks. */
+  private ticks: readonly number[] = [];
 
   constructor(private readonly model: ReadModel) {}
 
-  /** @param since the earliest position after which a deletion concerns this batch; null where it registers no object */
-  async load(keys: ReadonlySet<string>, fresh: ReadonlySet<string>, since: number | null): Promise<void> {
+  /**
+   * @param since the earliest position after which a deletion concerns this batch; null where it registers no object
+   * @param ticks the positions of this batch's ticks, rising
+   */
+  async load(
+    keys: ReadonlySet<string>,
+    fresh: ReadonlySet<string>,
+    since: number | null,
+    ticks: readonly number[],
+  ): Promise<void> {
+    this.ticks = ticks;
     if (since !== null) {
       this.deletions = [
         await KnownDeletions.of(this.model, 'standing'),
         await KnownDeletions.of(this.model, { endedAfter: since }),
+        await KnownDeletions.of(this.model, { lingeringAfter: await anHourBefore(this.model, since, ticks) }),
       ];
     }
     for (const key of fresh) this.originals.set(key, null);
@@ -109,14 +122,18 @@ export class Workspace {
     return this.overlay(await filesIn(this.model, overlaps, this.enough(wanted)), wanted);
   }
 
-  /** The purges for which something that overlaps `path` was being deleted at any moment after `since`. */
+  /** The purges for which something that overlaps `path` was being deleted at any moment after `since`, or could be by a late call. */
   async deletionsSince(since: number, storage: string, path: string): Promise<PurgeRow[]> {
     const overlaps = overlapsOf(await this.storagesWith(storage), storage, path);
     const rows = new Map<string, PurgeRow>();
     for (const known of this.deletions) for (const row of await known.overlapping(overlaps)) rows.set(refKey(row), row);
     for (const [key, row] of this.purges) rows.set(key, row);
-    return [...rows.values()].filter(({ object, deleting, stoodUntil }) => {
-      if (object === null || !(deleting || (stoodUntil !== null && stoodUntil > since))) return false;
+    const hourBefore = [...rows.values()].some(({ lingersFrom }) => lingersFrom !== null)
+      ? await anHourBefore(this.model, since, this.ticks)
+      : since;
+    return [...rows.values()].filter(({ object, deleting, stoodUntil, lingersFrom }) => {
+      const stood = deleting || (stoodUntil ?? 0) > since || (lingersFrom ?? 0) > hourBefore;
+      if (object === null || !stood) return false;
       return overlaps.some((overlap) => overlap.storage === object.storage && inSpan(overlap.span, object.path));
     });
   }

@@ -17,9 +17,16 @@ export interface RetentionSagaPorts extends RoundsPorts {
   readonly start: (command: StartOperation) => Promise<void>;
   /** Resolves once the read model holds all that this process appended, and this position. */
   readonly reach: (position?: bigint) => Promise<void>;
+  /** Whether retention is on. While it is off, time is told only where something hangs on it. */
+  readonly retains: boolean;
+  /** Whether some deletion stands until the log's time has come on. */
+  readonly lingering: () => Promise<boolean>;
   /** The storages from which a purge deletes. */
   readonly managed: () => Promise<ReadonlySet<string>>;
 }
+
+/** How often it is asked whether anything hangs on the log's time, while retention is off. */
+const ASK_MS = TICK_MS / 60;
 
 /**
  * Tells the log's time, and starts an operation on what has been in the trash for its days. An hour counts once this process has seen it
@@ -30,13 +37,13 @@ export class RetentionSaga {
   private seenMs: number | null = null;
   /** The last tick after which the trash was looked through. */
   private lookedAt = -1;
+  /** When it was last asked whether anything hangs on the log's time, on the same clock. */
+  private askedMs: number | null = null;
 
   constructor(private readonly ports: RetentionSagaPorts) {}
 
   async run(signal: AbortSignal): Promise<void> {
-    await new Rounds(this.ports).run(signal, TICK_MS / 60, 'retention stopped and will go on', () =>
-      this.round(signal),
-    );
+    await new Rounds(this.ports).run(signal, ASK_MS, 'retention stopped and will go on', () => this.round(signal));
   }
 
   private async round(signal: AbortSignal): Promise<number> {
@@ -44,6 +51,8 @@ export class RetentionSaga {
     // Whatever wakes it: nothing but time is of interest here.
     if (this.seenMs !== null && this.isLookedThrough() && clock.monotonic() - this.seenMs < TICK_MS)
       return this.waitMs(this.seenMs);
+    const idleMs = await this.idleMs();
+    if (idleMs > 0) return idleMs;
     await this.see();
     if (this.seenMs !== null && clock.monotonic() - this.seenMs >= TICK_MS) {
       await this.ports.tick(new TickClock(this.ports.ticks.last));
@@ -51,11 +60,24 @@ export class RetentionSaga {
     }
     const { last } = this.ports.ticks;
     if (last !== null && !this.isLookedThrough()) {
-      await this.look(last, signal);
+      if (this.ports.retains) await this.look(last, signal);
       this.lookedAt = last.revision;
     }
     this.seenMs ??= clock.monotonic();
     return this.waitMs(this.seenMs);
+  }
+
+  /** How many milliseconds it is nobody's wish to know the time; 0: somebody has it. */
+  private async idleMs(): Promise<number> {
+    const { retains, lingering, clock } = this.ports;
+    if (retains) return 0;
+    if (this.seenMs === null) await this.see();
+    const now = clock.monotonic();
+    this.seenMs ??= now;
+    const rest = Math.max(this.seenMs + TICK_MS, this.askedMs === null ? now : this.askedMs + ASK_MS) - now;
+    if (rest > 0) return rest;
+    this.askedMs = now;
+    return (await lingering()) ? 0 : ASK_MS;
   }
 
   private isLookedThrough(): boolean {

@@ -160,6 +160,21 @@ describe.skipIf(missing !== null)(`query plans of MongoDB ${NEEDS_MONGOD}`, () =
     expect(plan?.looked).toBeLessThanOrEqual(50);
   });
 
+  test('the last ticks are read from the end of by_tick', async () => {
+    const ticks: Condition[] = [
+      { path: 'data.logTimeMs', op: 'null', value: false },
+      { path: 'position', op: 'lte', value: '2000' },
+    ];
+    const [plan] = await plansOf('history', ticks, [{ path: 'position', descending: true }]);
+    expect(plan).toEqual({ indexes: 'by_tick', sorted: false, looked: 0 });
+  });
+
+  test('deletions that stand past their end are read from by_lingering', async () => {
+    const lingering: Condition[] = [{ path: 'lingersFrom', op: 'gt', value: 1 }];
+    const [plan] = await plansOf('purges', lingering, [{ path: 'lingersFrom', descending: false }]);
+    expect(plan).toEqual({ indexes: 'by_lingering', sorted: false, looked: 0 });
+  });
+
   test("a record's history is read from by_record, a registry's from the end of the log", async () => {
     const registry: Condition = { path: 'registry', op: 'eq', value: 'files' };
     const one = await plansOf(

@@ -258,6 +258,21 @@ describe('query plans of SQLite', () => {
           /INDEX purges_by_deleting \(deleting=\? AND object\.storage=\? AND object\.path>\? AND object\.path<\?\)/,
         );
       },
+      () => {
+        const where: Condition[] = [
+          { path: 'data.logTimeMs', op: 'null', value: false },
+          { path: 'position', op: 'lte', value: '100' },
+        ];
+        const [plan] = plans('history', where, [{ path: 'position', descending: true }]);
+        expect(plan).toMatch(/USING (COVERING )?INDEX history_by_tick/);
+        expect(plan).not.toMatch(SORT);
+      },
+      () => {
+        const where: Condition[] = [{ path: 'lingersFrom', op: 'gt', value: 1 }];
+        const [plan] = plans('purges', where, [{ path: 'lingersFrom', descending: false }]);
+        expect(plan).toMatch(/INDEX purges_by_lingering \(lingersFrom>\?\)/);
+        expect(plan).not.toMatch(SORT);
+      },
     ];
     for (const ask of asked) ask();
     await model.beginLoad();

@@ -89,6 +89,9 @@ class World {
     appended: () => undefined,
   };
 
+  /** Whether a deletion stands past its end. */
+  lingering = false;
+
   async worker({ retains = true } = {}): Promise<() => void> {
     const { journal, clock, model } = this;
     const stop = new AbortController();
@@ -125,6 +128,8 @@ class World {
       ...rounds,
       model,
       ticks: own,
+      retains,
+      lingering: () => Promise.resolve(this.lingering),
       reach: () => this.project(),
       managed: () => Promise.resolve(new Set([STORAGE.uid])),
       tick: (command) => tick.execute(command),
@@ -132,7 +137,7 @@ class World {
         await start.execute(command);
       },
     });
-    if (retains) void retention.run(stop.signal);
+    void retention.run(stop.signal);
     void operations.run(stop.signal);
     this.stops.push(stop);
     await this.settle();
@@ -363,6 +368,38 @@ describe('retention', () => {
     await world.worker();
     await world.settle();
     expect(world.requested).toEqual([uid]);
+  });
+
+  test('while it is off, hours are told for as long as a deletion stands past its end, and nothing is purged by them', async () => {
+    await world.trash('one');
+    await world.worker({ retains: false });
+    await world.pass(3 * HOUR);
+    expect(await logTimes()).toEqual([]);
+    world.lingering = true;
+    // It is asked for once a minute.
+    await world.pass(HOUR / 12);
+    expect(await logTimes()).toEqual([HOUR]);
+    await world.pass(HOUR - HOUR / 12);
+    expect(await logTimes()).toEqual([HOUR]);
+    await world.pass(HOUR / 12);
+    expect(await logTimes()).toEqual([HOUR, 2 * HOUR]);
+    world.lingering = false;
+    await world.pass(2 * DAY);
+    expect(await logTimes()).toEqual([HOUR, 2 * HOUR]);
+    expect(world.requested).toEqual([]);
+  });
+
+  test('a process that is new to it has to see an hour pass itself', async () => {
+    world.lingering = true;
+    const stop = await world.worker({ retains: false });
+    await world.pass(HOUR + HOUR / 2);
+    expect(await logTimes()).toEqual([HOUR]);
+    stop();
+    await world.worker({ retains: false });
+    await world.pass(HOUR - HOUR / 12);
+    expect(await logTimes()).toEqual([HOUR]);
+    await world.pass(HOUR / 12);
+    expect(await logTimes()).toEqual([HOUR, 2 * HOUR]);
   });
 
   test('purges nothing once it is off, what was begun included', async () => {

@@ -67,6 +67,8 @@ export const INDEXES: { readonly [C in Collection]: readonly Index[] } = {
     { name: 'by_correlation', paths: ['correlationId', 'position'] },
     // For what is asked of the whole log, by time or registry: all of them are looked through, but no document is.
     { name: 'by_position', paths: ['position', 'at', 'registry'] },
+    // The ticks: no other event has a log time.
+    { name: 'by_tick', paths: ['position', 'data.logTimeMs'], sparse: 'data.logTimeMs', loading: true },
   ],
   purges: [
     { name: 'by_open', paths: ['open', 'purge.position'], loading: true },
@@ -78,6 +80,8 @@ export const INDEXES: { readonly [C in Collection]: readonly Index[] } = {
       sparse: 'stoodUntil',
       loading: true,
     },
+    // Few: only stores that cannot tell the same bytes put twice apart have such.
+    { name: 'by_lingering', paths: ['lingersFrom'], sparse: 'lingersFrom', loading: true },
     { name: 'by_requested', paths: ['purge.at', 'uid'] },
     { name: 'by_operation', paths: ['purge.operation', 'state'], sparse: 'purge.operation' },
   ],

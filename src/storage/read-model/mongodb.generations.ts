@@ -23,7 +23,7 @@ export interface Generation {
 }
 
 /** Raise it when what the projections write into a row changes, or how it lies in a document, or an index. */
-export const FORMAT = 2;
+export const FORMAT = 3;
 
 const generationSchema = z.object({
   _id: z.int(),

@@ -145,6 +145,8 @@ const VALUES_EXPECTED: { readonly [path: Path]: number } = {
 /** How many rows have a value at a path that not all have. */
 const PRESENT_EXPECTED: { readonly [path: Path]: number } = {
   'record.fields.place': 10,
+  'data.logTimeMs': 10_000,
+  lingersFrom: 1_000,
   'record.fields.initialVersion': 200_000,
   'record.trashing.at': 100_000,
   'purge.operation': 100_000,
