@@ -1,6 +1,12 @@
 import type { FileFields, Seen } from '../events/events.js';
-import { anHourBefore } from '../projections/lingering.js';
-import { allStorages, deletionsIn, overlapsOf, storedOf, unmanagedAt } from '../projections/neighbours.js';
+import {
+  allStorages,
+  anHourBefore,
+  deletionsIn,
+  overlapsOf,
+  storedOf,
+  unmanagedAt,
+} from '../projections/neighbours.js';
 import type { ObjectStore } from '../storage/object-store/port.js';
 import type { CatalogueRow } from '../storage/read-model/port.js';
 import type { Content } from './content.js';

@@ -1,5 +1,5 @@
 import type { PurgeRow, ReadModel } from '../storage/read-model/port.js';
-import type { Stored } from './neighbours.js';
+import { anHourBefore, type Stored } from './neighbours.js';
 
 /*
  * A call to a store may be late: sent in time, held up on its way, and carried out when another worker has long ended the deletion. Where the
@@ -17,33 +17,6 @@ export const lingers = (storages: readonly Stored[], { object, purge }: PurgeRow
   if (object === null || object.keyIsVirtual || seen === null) return false;
   if (seen.kind === 'file' && seen.versions !== null) return false;
   return storages.find(({ uid }) => uid === object.storage)?.facts.root.startsWith('s3:') ?? false;
-};
-
-/**
- * The position after which an end is less than an hour old at `position`: that of the tick before the last one by then.
- * @param position null: the checkpoint
- * @param ticks the positions of those that are not in the model yet, rising
- * @returns 0 where there were not two ticks: every end is that young
- */
-export const anHourBefore = async (
-  model: ReadModel,
-  position: number | null,
-  ticks: readonly number[] = [],
-): Promise<number> => {
-  const late = position === null ? ticks : ticks.filter((tick) => tick <= position);
-  const [second] = late.slice(-2, -1);
-  if (second !== undefined) return second;
-  const rows = await model.find('history', {
-    where: [
-      // Only ticks have a log time; it is what finds them by an index.
-      { path: 'data.logTimeMs', op: 'null', value: false },
-      ...(position === null ? [] : [{ path: 'position', op: 'lte', value: String(position) } as const]),
-    ],
-    sort: [{ path: 'position', descending: true }],
-    after: null,
-    limit: 2 - late.length,
-  });
-  return Number(rows[1 - late.length]?.position ?? 0);
 };
 
 /** Whether some deletion stands past its end, and will until the log's time has come on. */

@@ -167,6 +167,33 @@ export const fewDeletions = async (model: ReadModel, which: Deletions): Promise<
   return rows.length > FEW ? null : rows;
 };
 
+/**
+ * The position after which an end is less than an hour old at `position`: that of the tick before the last one by then.
+ * @param position null: the checkpoint
+ * @param ticks the positions of those that are not in the model yet, rising
+ * @returns 0 where there were not two ticks: every end is that young
+ */
+export const anHourBefore = async (
+  model: ReadModel,
+  position: number | null,
+  ticks: readonly number[] = [],
+): Promise<number> => {
+  const late = position === null ? ticks : ticks.filter((tick) => tick <= position);
+  const [second] = late.slice(-2, -1);
+  if (second !== undefined) return second;
+  const rows = await model.find('history', {
+    where: [
+      // Only ticks have a log time; it is what finds them by an index.
+      { path: 'data.logTimeMs', op: 'null', value: false },
+      ...(position === null ? [] : [{ path: 'position', op: 'lte', value: String(position) } as const]),
+    ],
+    sort: [{ path: 'position', descending: true }],
+    after: null,
+    limit: 2 - late.length,
+  });
+  return Number(rows[1 - late.length]?.position ?? 0);
+};
+
 /** Who else lives on a file's object. */
 export const sharersOf = async (model: ReadModel, ref: Ref, fields: FileFields): Promise<Ref[]> => {
   const storages = storedOf(await allStorages(model));

@@ -2,8 +2,16 @@ import { storageFacts } from '../events/storage-data.js';
 import { isTrashable, refKey, sameRef, type Ref } from '../events/vocabulary.js';
 import type { CatalogueRow, Moment, PurgeRow, ReadModel, VersionRow } from '../storage/read-model/port.js';
 import { KnownDeletions } from './deletions.js';
-import { anHourBefore } from './lingering.js';
-import { allStorages, filesIn, overlapsOf, pointingAt, storedOf, type Enough, type Stored } from './neighbours.js';
+import {
+  allStorages,
+  anHourBefore,
+  filesIn,
+  overlapsOf,
+  pointingAt,
+  storedOf,
+  type Enough,
+  type Stored,
+} from './neighbours.js';
 import { inSpan } from './overlap.js';
 import { StatsMoves } from './stats.js';
 
