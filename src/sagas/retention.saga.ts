@@ -25,7 +25,7 @@ export interface RetentionSagaPorts extends RoundsPorts {
   readonly managed: () => Promise<ReadonlySet<string>>;
 }
 
-/** How often it is asked whether anything hangs on the log's time, while retention is off. */
+/** How often at most it is asked whether anything hangs on the log's time, while retention is off. */
 const ASK_MS = TICK_MS / 60;
 
 /**
@@ -77,7 +77,8 @@ export class RetentionSaga {
     const rest = Math.max(this.seenMs + TICK_MS, this.askedMs === null ? now : this.askedMs + ASK_MS) - now;
     if (rest > 0) return rest;
     this.askedMs = now;
-    return (await lingering()) ? 0 : ASK_MS;
+    // What changes that wakes it.
+    return (await lingering()) ? 0 : TICK_MS;
   }
 
   private isLookedThrough(): boolean {
