@@ -88,10 +88,17 @@ export class Calls {
     return effect();
   }
 
-  async write<T>(life: Life, store: Store, what: string, effect: () => Promise<T>): Promise<T> {
+  /** @param late what happens where nobody waits for it any more by then; left out: the same */
+  async write<T>(
+    life: Life,
+    store: Store,
+    what: string,
+    effect: () => Promise<T>,
+    late: () => Promise<unknown> = effect,
+  ): Promise<T> {
     const fault = await this.sent(life, store, what);
     if (life.ended) {
-      if (this.random.happens(ARRIVES)) await this.arrives(effect);
+      if (this.random.happens(ARRIVES)) await this.arrives(late);
       return never();
     }
     switch (fault?.kind) {
@@ -104,7 +111,7 @@ export class Calls {
         await effect();
         throw new OutcomeUnknown(`simulated: the answer to ${what} was lost`);
       case 'late':
-        void this.scheduler.pause(`${life.name} ${what} (late)`, fault.ms).then(() => this.arrives(effect));
+        void this.scheduler.pause(`${life.name} ${what} (late)`, fault.ms).then(() => this.arrives(late));
         throw new OutcomeUnknown(`simulated: ${what} is under way`);
       case 'slow':
         await this.scheduler.pause(`${life.name} ${what} (slow)`, fault.ms);
@@ -121,7 +128,7 @@ export class Calls {
         break;
     }
     if (life.ended) {
-      if (this.random.happens(ARRIVES)) await this.arrives(effect);
+      if (this.random.happens(ARRIVES)) await this.arrives(late);
       return never();
     }
     this.refuseDown(store, what);

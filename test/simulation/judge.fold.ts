@@ -102,6 +102,7 @@ class Teller {
   private readonly records = new Map<string, Told>();
   private readonly operations = new Map<string, Operation>();
   private readonly faults: string[] = [];
+  private readonly ticks: number[] = [];
   /** Every update, by its position. */
   private readonly updates = new Map<number, { event: EventOf<'RecordUpdated'>; record: Told }>();
 
@@ -114,6 +115,7 @@ class Teller {
 
   private hear(recorded: Recorded): void {
     const { event, registry, uid, position } = recorded;
+    if (event.type === 'ClockTicked') this.ticks.push(position);
     if (event.type === 'InstanceCreated' || event.type === 'ClockTicked') return;
     if (event.type === 'OperationStarted') {
       this.operations.set(uid, { id: uid, kind: event.kind, position: Number(event.position), completed: false });
@@ -158,7 +160,8 @@ class Teller {
       const location = this.locationOf(event.fields);
       for (const other of this.records.values())
         for (const request of other.requests)
-          if (stoodAfter(request, since) && overlap(this.locationOf(other.fields), location)) targets.push(other.key);
+          if (this.stoodAfter(other, request, since) && overlap(this.locationOf(other.fields), location))
+            targets.push(other.key);
     }
     this.records.set(key, record);
     if (targets.length > 0) this.isLate(record, { kind: 'registration', position, revision, targets });
@@ -342,6 +345,17 @@ class Teller {
     });
   }
 
+  /** Whether a deletion stood at any moment after this position; in a bucket without versions, the hour past its end too. */
+  private stoodAfter({ fields }: Told, { fate, kept, deleted, ended, started }: Request, since: number): boolean {
+    if (fate !== 'delete') return false;
+    const until = kept?.position ?? deleted?.position ?? ended;
+    if (until === null || until > since) return true;
+    const nothingSent = deleted === null || (started?.seen ?? null) === null;
+    if (nothingSent || fields.kind !== 'file' || fields.keyIsVirtual) return false;
+    const inBucket = JSON.stringify(this.records.get(`storages/${fields.storage}`)?.fields).includes('"root":"s3:');
+    return inBucket && this.ticks.filter((tick) => tick > until && tick <= since).length < 2;
+  }
+
   private locationOf(fields: Fields): string {
     return locationIn(this.records, fields);
   }
@@ -368,10 +382,3 @@ const isUnmanaged = (fields: Fields): boolean =>
 const protects = ({ registry, fields, late }: Told, target: string): boolean =>
   pointersOf(registry, fields).includes(target) &&
   !late.some(({ kind, targets }) => kind === 'update' && targets.includes(target));
-
-/** Whether a deletion stood at any moment after this position. */
-const stoodAfter = ({ fate, kept, deleted, ended }: Request, since: number): boolean => {
-  if (fate !== 'delete') return false;
-  const until = kept?.position ?? deleted?.position ?? ended;
-  return until === null || until > since;
-};

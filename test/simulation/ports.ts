@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { Exists, Unavailable } from '../../src/storage/errors.js';
 import type { EventStore, NewEvent } from '../../src/storage/event-store/port.js';
-import type { ObjectStore, ObjectStores, SeenObject } from '../../src/storage/object-store/port.js';
+import type { ObjectStore, ObjectStores, SeenFile, SeenObject } from '../../src/storage/object-store/port.js';
 import type { ReadModel } from '../../src/storage/read-model/port.js';
 import type { SimulatedRandom } from '../../src/testing/simulated.js';
 import type { Calls, Life } from './calls.js';
@@ -61,7 +61,10 @@ export const modelPort = (calls: Calls, life: Life, who: string, inner: ReadMode
 /** What Lethe did to the objects: for whoever judges it afterwards. */
 export interface ObjectsWatch {
   wrote(location: string, etag: string, content: Buffer): void;
-  deleted(location: string, etag: string, by: Life): void;
+  /** @param mistaken a late call took it for the same bytes that lay there before */
+  deleted(location: string, etag: string, mistaken: boolean): void;
+  /** Whether these are the same bytes, as far as a store can tell that knows an object by nothing else. */
+  same(location: string, etag: string, other: string): boolean;
 }
 
 const bodyOf = (content: Buffer): Readable => Readable.from([content], { objectMode: false });
@@ -70,7 +73,7 @@ const objectsPort = (
   calls: Calls,
   life: Life,
   inner: ObjectStore,
-  place: string,
+  { place, root }: Root,
   watch: ObjectsWatch,
 ): ObjectStore => ({
   put: async (path, body, options) => {
@@ -100,13 +103,21 @@ const objectsPort = (
     });
     yield* found;
   },
-  delete: (path, seen) =>
-    calls.write(life, 'objects', 'objects.delete', async () => {
+  delete: (path, seen) => {
+    const take = async (named: SeenFile): Promise<'deleted' | 'missing' | 'changed'> => {
       const there = await inner.stat(path);
-      const answer = await inner.delete(path, seen);
-      if (there !== null && answer === 'deleted') watch.deleted(place + path, there.etag, life);
+      const answer = await inner.delete(path, named);
+      if (there !== null && answer === 'deleted') watch.deleted(place + path, there.etag, named !== seen);
       return answer;
-    }),
+    };
+    // Who sent it had looked right before; the condition that goes with it is the etag, which follows from the bytes.
+    const late = async (): Promise<void> => {
+      const there = await inner.stat(path);
+      const mistaken = root.startsWith('s3:') && there !== null && watch.same(place + path, seen.etag, there.etag);
+      await take(mistaken && there.etag !== seen.etag ? there : seen);
+    };
+    return calls.write(life, 'objects', 'objects.delete', () => take(seen), late);
+  },
   replace: (path, content) => calls.write(life, 'objects', 'objects.replace', () => inner.replace(path, content)),
   unfinished: (signal) => inner.unfinished(signal),
   abandon: (upload) => calls.write(life, 'objects', 'objects.abandon', () => inner.abandon(upload)),
@@ -137,8 +148,8 @@ export const storesPort = (
   return {
     at: (root) =>
       calls.read(life, 'objects', 'objects.at', async () => {
-        const { place } = known(root);
-        return objectsPort(calls, life, open(place), place, watch);
+        const found = known(root);
+        return objectsPort(calls, life, open(found.place), found, watch);
       }),
     placeOf: async (root) => known(root).place,
     grant: async (root) => roots.find((each) => each.root === root) ?? null,

@@ -19,6 +19,8 @@ export interface Schedule {
   readonly flips: boolean;
   /** Positions rise with gaps, as those of a server do. */
   readonly gaps: boolean;
+  /** The storages are buckets without versions: a late call of a deletion takes the same bytes for the ones before. */
+  readonly bucket?: boolean;
   readonly processes: readonly Roles[];
   /** By how much each process's wall clock is off, in milliseconds. */
   readonly skews: readonly number[];
@@ -81,6 +83,7 @@ export const scheduleOf = (seed: number): Schedule => {
     setup,
     clients,
     faults: faultsFrom(random),
+    bucket: random.happens(0.2),
   };
 };
 

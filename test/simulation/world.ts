@@ -22,6 +22,8 @@ export interface Deletion {
   readonly etag: string;
   /** The head of the log at that moment. */
   readonly head: number;
+  /** By a call that came late, to a store that knows an object by its bytes alone, and took it for the one before. */
+  readonly mistaken: boolean;
 }
 
 export interface Written {
@@ -62,6 +64,8 @@ const AWAITED_MS = 5_000;
 /** For so long nothing happens at the end before it is said to be at rest; longer than any poll, retry or backoff. */
 const REST_MS = 15_000;
 const HOUR_MS = 3_600_000;
+/** No content is like it. */
+const NOTHING = Buffer.from('nothing');
 /** The most times that rest is looked for: a purge that is parked, or kept an hour later, begins anew. */
 const ROUNDS = 12;
 
@@ -172,6 +176,10 @@ export class World {
     this.written.set(`${location} ${etag}`, { content, head: this.head });
   }
 
+  private contentAt(location: string, etag: string): Buffer | undefined {
+    return this.written.get(`${location} ${etag}`)?.content;
+  }
+
   take(location: string): void {
     const before = this.objects.at(location);
     if (before === null) return;
@@ -244,7 +252,11 @@ export class World {
     const name = `p${index + 1}.${this.starts}`;
     this.scheduler.say(`${name} starts`);
     const flipped = this.schedule.flips && this.starts > 1 ? this.random.pick(['default', 'inner', '']) : '';
-    const roots = ROOTS.map((root) => (root.name === flipped ? { ...root, managed: !root.managed } : root));
+    const roots = ROOTS.map((each) => ({
+      ...each,
+      managed: each.managed !== (each.name === flipped),
+      root: this.schedule.bucket === true ? each.root.replace(/^file:/, 's3:') : each.root,
+    }));
     this.processes[index] = new Process(
       name,
       roles,
@@ -258,7 +270,9 @@ export class World {
         openObjects: (place) => this.objects.open(place),
         watch: {
           wrote: (location, etag, content) => this.wrote(location, etag, content),
-          deleted: (location, etag) => this.deletions.push({ location, etag, head: this.head }),
+          deleted: (location, etag, mistaken) => this.deletions.push({ location, etag, head: this.head, mistaken }),
+          same: (location, etag, other) =>
+            this.contentAt(location, etag)?.equals(this.contentAt(location, other) ?? NOTHING) === true,
         },
         logWatch: {
           appending: (events) => this.appending(events),
