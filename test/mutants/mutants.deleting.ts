@@ -134,6 +134,22 @@ export const DELETING: readonly Mutant[] = [
     caughtBy: { by: 'test', file: 'test/core/operations.test.ts', name: 'is not complete while' },
   },
   {
+    id: 'deletion-ends-at-its-end',
+    file: 'src/projections/lingering.ts',
+    before: `?.facts.root.startsWith('s3:') ?? false;`,
+    after: `?.facts.root.startsWith('none:') ?? false;`,
+    breaks: 'a late call takes the same bytes that were put there again',
+    caughtBy: { by: 'test', file: 'test/core/lingering.test.ts', name: 'until the second tick' },
+  },
+  {
+    id: 'deletion-ends-at-a-tick',
+    file: 'src/projections/neighbours.ts',
+    before: `Number(rows[1 - late.length]?.position ?? 0)`,
+    after: `Number(rows[0]?.position ?? 0)`,
+    breaks: 'the hour past the end of a deletion may be a moment',
+    caughtBy: { by: 'test', file: 'test/core/lingering.test.ts', name: 'until the second tick' },
+  },
+  {
     id: 'retention-knows-no-log-time',
     file: 'src/sagas/due.ts',
     before: `if (overdue < 0) return false;`,

@@ -13,6 +13,8 @@ export type Store = 'log' | 'model' | 'objects';
 
 /** How often a call that was sent by a process that died since still arrives. */
 const ARRIVES = 0.4;
+/** How often a call that can be held up on its way arrives twice. */
+const ECHOES = 0.5;
 
 /** Every call to a port, by every process: each waits for its turn, and any of them can go wrong. */
 export class Calls {
@@ -139,6 +141,13 @@ export class Calls {
     if (fault?.kind === 'crash-after') this.crash(life);
     if (fault?.kind === 'slow-answer') await this.scheduler.pause(`${life.name} ${what} (slow answer)`, fault.ms);
     return life.ended ? never() : answer;
+  }
+
+  /** While there are faults, something that was sent once may arrive once more, after up to twenty seconds. */
+  echo(life: Life, what: string, effect: () => Promise<unknown>): void {
+    if (!this.faulty || !this.random.happens(ECHOES)) return;
+    const ms = 10 ** (1 + this.random.next() * 3.3);
+    void this.scheduler.pause(`${life.name} ${what} (once more)`, ms).then(() => this.arrives(effect));
   }
 
   private async sent(life: Life, store: Store, what: string): Promise<Fault | null> {

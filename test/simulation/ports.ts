@@ -116,6 +116,7 @@ const objectsPort = (
       const mistaken = root.startsWith('s3:') && there !== null && watch.same(place + path, seen.etag, there.etag);
       await take(mistaken && there.etag !== seen.etag ? there : seen);
     };
+    if (root.startsWith('s3:')) calls.echo(life, 'objects.delete', late);
     return calls.write(life, 'objects', 'objects.delete', () => take(seen), late);
   },
   replace: (path, content) => calls.write(life, 'objects', 'objects.replace', () => inner.replace(path, content)),

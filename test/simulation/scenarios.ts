@@ -17,6 +17,8 @@ interface Scenario {
   readonly crash?: boolean;
   /** One process goes on where another dies. */
   readonly two?: boolean;
+  /** The storages are buckets without versions. */
+  readonly bucket?: boolean;
   /** What the race is about: some seed has to bring it about, or nothing was explored. */
   readonly shows: (tale: Tale) => boolean;
 }
@@ -348,6 +350,17 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     shows: late,
   },
   'an outsider overwrites what is being deleted': OVERWRITTEN,
+  'the same bytes come again to a bucket, and a call of the deletion that has ended comes late': {
+    bucket: true,
+    two: true,
+    setup: [upload('X', 'o', 'c1')],
+    clients: [
+      [purge('X', 'delete')],
+      [after('X', 'ObjectDeleted'), upload('Y', 'o', 'c1')],
+      [after('X', 'ObjectDeleted'), { do: 'pause', ms: 30_000 }],
+    ],
+    shows: late,
+  },
   'an outsider removes what another then uploads and a purge deletes': {
     objects: O,
     setup: [file('X', 'o')],
@@ -357,7 +370,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
 };
 
 /** One exploration of a scenario. */
-export const scheduleFor = ({ objects, setup, clients, crash, two }: Scenario, seed: number): Schedule => {
+export const scheduleFor = ({ objects, setup, clients, crash, two, bucket }: Scenario, seed: number): Schedule => {
   const named = (at: string, operations: readonly Unnamed[]): Operation[] =>
     operations.map((operation, index) => ({ ...operation, id: `${at}.${index}` }));
   const both = { api: true, worker: true };
@@ -368,6 +381,7 @@ export const scheduleFor = ({ objects, setup, clients, crash, two }: Scenario, s
     trashDays: null,
     flips: false,
     gaps: seed % 5 === 0,
+    ...(bucket === true && { bucket }),
     processes: seed % 3 === 0 || crash === true || two === true ? [both, both] : [both],
     skews: [0, 0],
     objects: objects ?? {},
