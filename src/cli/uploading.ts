@@ -7,6 +7,7 @@ import { Conflict, IdempotencyMismatch, LetheError, NotFound, Purged } from '../
 import type { Context } from './context.js';
 import { CliError } from './exit.js';
 import { startBar, type Bar } from './progress.js';
+import { systemErrorText } from './system-errors.js';
 import { counted, named, sizeText } from './text.js';
 
 /** A file to be copied. */
@@ -161,13 +162,8 @@ export const reportAdded = async (
 const isRefusal = (error: unknown): boolean =>
   error instanceof CliError || (error instanceof LetheError && error.status >= 400 && error.status < 500);
 
-const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: 'there is nothing',
-  EACCES: 'no right to read it',
-  EPERM: 'no right to read it',
-};
-
+/** A file that cannot be read, by the name that the caller gave it. */
 export const unreadable = (path: string, error: unknown): CliError => {
-  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
-  return new CliError(`${path}: ${REASONS[code] ?? (code === '' ? String(error) : code)}`, undefined, { cause: error });
+  const message = error instanceof Error ? error.message : String(error);
+  return new CliError(systemErrorText(error, path) ?? `${path}: ${message}`, undefined, { cause: error });
 };
