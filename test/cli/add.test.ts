@@ -123,7 +123,14 @@ describe.concurrent('add', () => {
   it('goes on after a path that fails, and remembers it', async () => {
     const { code, out, err } = await on.onService('add', join(home, 'missing'), await file('good.txt', 'good'));
     expect({ code, out }).toEqual({ code: 1, out: expect.stringContaining('as good.txt (4 B)') });
-    expect(err).toContain(`lethe: ${home}/missing: `);
+    expect(err).toBe(`lethe: ${home}/missing: there is no such file or folder\n`);
+  });
+
+  it('keeps no pipe as an empty file', async () => {
+    const pipe = join(await folder(), 'pipe');
+    await start('mkfifo', [pipe], {}).ended;
+    const refused = { code: 1, out: '', err: expect.stringContaining(`${pipe}: no regular file`) };
+    expect(await on.onService('add', pipe)).toEqual(refused);
   });
 
   it('streams an upload: its memory does not grow with the size', async () => {
