@@ -15,7 +15,9 @@ export const addServe = (program: Command): void => {
     .option('--port <n>', 'where to listen; 0 takes any free one (LETHE_PORT, default 4270)')
     .addHelpText('after', '\nExample:\n  $ lethe serve --data ./lethe-data --port 4270')
     .action(async (_options: object, command: Command) => {
-      const { host, port, data } = command.optsWithGlobals<Options>();
+      const { host, port, data, url } = command.optsWithGlobals<Options>();
+      if (url !== undefined)
+        command.error('error: serve is the service itself: --host and --port say where it listens');
       process.env['LETHE_DATA'] = dataFolderOf(data === undefined ? {} : { data });
       if (host !== undefined) process.env['LETHE_HOST'] = host;
       if (port !== undefined) process.env['LETHE_PORT'] = port;
