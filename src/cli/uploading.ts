@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { openAsBlob } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { access, constants, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { CommandAnswer, RecordAnswer } from '../client/answers.js';
 import { Conflict, IdempotencyMismatch, LetheError, NotFound, Purged } from '../client/errors.js';
@@ -106,7 +106,7 @@ const sameAt = async ({ client, signal }: Context, record: RecordAnswer, key: st
  */
 const send = async (context: Context, { path }: Upload, metadata: Metadata): Promise<CommandAnswer> => {
   const { client, signal } = context;
-  const [content, idempotencyKey] = await Promise.all([openAsBlob(path), stateOf(path, metadata)]).catch(
+  const [content, idempotencyKey] = await Promise.all([openBlob(path), stateOf(path, metadata)]).catch(
     (error: unknown) => {
       throw unreadable(path, error);
     },
@@ -126,6 +126,12 @@ const send = async (context: Context, { path }: Upload, metadata: Metadata): Pro
     if (!(error instanceof IdempotencyMismatch || (error instanceof Conflict && metadata.keyIsVirtual))) throw error;
   }
   return client.upload(metadata, content, filename, { signal });
+};
+
+/** A Blob finds out only as it is sent that it may not be read, and that looks like a service that does not answer. */
+const openBlob = async (path: string): Promise<Blob> => {
+  await access(path, constants.R_OK);
+  return openAsBlob(path);
 };
 
 /** @returns a name for a file as it is now, and what is said of it */
