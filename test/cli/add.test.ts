@@ -134,7 +134,7 @@ describe.concurrent('add', () => {
     const path = await write(join(open, 'closed.txt'), 'closed');
     await Promise.all([chmod(open, 0o755), chmod(path, 0o000)]);
     // Root may read everything.
-    const [command = '', ...args] = [
+    const [command, ...args] = [
       ...(process.getuid?.() === 0 ? AS_NOBODY : []),
       process.execPath,
       MAIN,
