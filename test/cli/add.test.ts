@@ -134,13 +134,7 @@ describe.concurrent('add', () => {
     const path = await write(join(open, 'closed.txt'), 'closed');
     await Promise.all([chmod(open, 0o755), chmod(path, 0o000)]);
     // Root may read everything.
-    const [command, ...args] = [
-      ...(process.getuid?.() === 0 ? AS_NOBODY : []),
-      process.execPath,
-      MAIN,
-      'add',
-      path,
-    ];
+    const [command, ...args] = [...(process.getuid?.() === 0 ? AS_NOBODY : []), process.execPath, MAIN, 'add', path];
     const ended = await start(command, args, on.env).ended;
     await rm(open, { recursive: true });
     expect(ended).toEqual({ code: 1, out: '', err: `lethe: ${path}: no right to it\n` });

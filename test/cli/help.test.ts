@@ -18,6 +18,8 @@ describe.concurrent('by itself', () => {
   it('makes and serves a folder, and takes no service for one', async () => {
     for (const verb of ['init', 'serve'])
       expect(await lethe(verb, '--url', 'http://127.0.0.1:1')).toMatchObject({ code: 2, out: '' });
+    const port = { code: 2, out: '', err: expect.stringContaining('It is a port from 0 to 65535.') };
+    expect(await lethe('serve', '--port', '70000')).toEqual(port);
     expect(await isThere(join(home, 'lethe-data'))).toBe(false);
   });
 
