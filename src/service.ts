@@ -1,5 +1,4 @@
 import 'reflect-metadata';
-import { mkdirSync } from 'node:fs';
 import { NestFactory } from '@nestjs/core';
 import { CommandBus } from '@nestjs/cqrs';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -24,6 +23,7 @@ import { ensureStorages, storeOf } from './commands/storages.js';
 import type { Config } from './config.js';
 import { Metrics, type MetricSources } from './metrics.js';
 import { injected } from './injected.js';
+import { notListening } from './listening.js';
 import type { Clock, Log } from './ports.js';
 import { Feed } from './projections/feed.js';
 import { allStorages, storedOf } from './projections/neighbours.js';
@@ -43,7 +43,7 @@ const CUT_MS = 7_000;
 export interface Service {
   /** Resolves once requests are answered; rejects with what no waiting mends. Until then each is refused with what is waited for. */
   readonly started: Promise<void>;
-  /** Listens on the configured address. @returns the service's URL */
+  /** Listens on the configured address. @returns the service's URL @throws ConfigError where nobody can listen there */
   listen(): Promise<string>;
   /** Answers a request in this process, without a port. */
   fetch(request: Request): Promise<Response>;
@@ -86,7 +86,6 @@ const open = async (config: Config, log: Log, opened: Closers): Promise<Service>
   const registries = new Registries(config.registries);
   let publish = (_url: string): void => undefined;
   if (usesDataFolder(config)) {
-    mkdirSync(config.data, { recursive: true, mode: 0o700 });
     const lock = lockDataFolder(config.data, () => clock.now());
     opened.add(() => lock.release());
     publish = (url) => lock.publish(url);
@@ -207,7 +206,9 @@ const open = async (config: Config, log: Log, opened: Closers): Promise<Service>
   return {
     started,
     listen: async () => {
-      await app.listen(config.port, config.host);
+      await app.listen(config.port, config.host).catch((error: unknown) => {
+        throw notListening(error, config);
+      });
       const url = (await app.getUrl()).replace('[::1]', 'localhost');
       publish(url);
       return url;

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -99,6 +101,26 @@ describe('a wrong value', () => {
     expect(said).not.toContain(SECRET);
     // A sentence for whoever set it, not a stack.
     expect(said).not.toMatch(/lethe: .*\n\s+at /);
+  });
+
+  it('a port that another listens on', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    try {
+      await once(other, 'listening');
+      const address = other.address();
+      const taken = typeof address === 'object' && address !== null ? address.port : 0;
+      const said = await stoppedBy({ LETHE_PORT: String(taken) });
+      expect(said).toContain(`lethe: LETHE_PORT: something listens at 127.0.0.1:${taken} already`);
+      expect(said).not.toMatch(/\n\s+at /);
+    } finally {
+      other.close();
+    }
+  });
+
+  it('a data folder that is a file', async () => {
+    const said = await stoppedBy({ LETHE_DATA: join(folder, 'not.json') });
+    expect(said).toMatch(/lethe: the data folder .*not\.json can't be made/);
+    expect(said).not.toMatch(/\n\s+at /);
   });
 
   it.each(Object.keys(SERVERS))('a role alone needs servers for all three: %s is embedded', (embedded) => {

@@ -17,7 +17,7 @@ const text = (max: number) =>
 const key = text(1_024).refine((value) => Buffer.byteLength(value) <= 1_024, 'must have at most 1,024 bytes');
 const labels = z.array(uidSchema).max(1_000).refine(unique, 'names a label twice').meta({ uniqueItems: true });
 const files = z.array(uidSchema).max(5_000).refine(unique, 'names a file twice').meta({ uniqueItems: true });
-const visibility = z.union([z.literal(1), z.literal(0)]);
+const visibility = z.union([z.literal(1), z.literal(0)], 'must be 1 or 0; DELETE moves to the trash');
 const storageName = text(100);
 
 function unique(values: readonly string[]): boolean {

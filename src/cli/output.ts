@@ -3,6 +3,7 @@ import type Table from 'cli-table3';
 import type { Warning } from '../client/answers.js';
 import { LetheError } from '../client/errors.js';
 import { PipeClosed } from './exit.js';
+import { systemErrorText } from './system-errors.js';
 import { cellOf, clean } from './text.js';
 
 type Row = readonly string[];
@@ -74,14 +75,18 @@ export class Output {
 
   /** One line for an error, and one for each fault of the input. */
   error(error: unknown, about: string | null): void {
-    this.note(`lethe: ${about === null ? '' : `${about}: `}${messageOf(error)}`);
+    const message = messageOf(error);
+    // What names its subject itself does not name it twice.
+    const subject = about === null || message.startsWith(`${about}: `) ? '' : `${about}: `;
+    this.note(`lethe: ${subject}${message}`);
     if (!(error instanceof LetheError)) return;
     for (const { path, message } of error.errors) this.note(`  ${path === '' ? '(all of it)' : path}: ${message}`);
   }
 }
 
 const messageOf = (error: unknown): string => {
-  if (!(error instanceof LetheError)) return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof LetheError))
+    return systemErrorText(error) ?? (error instanceof Error ? error.message : String(error));
   const by = 'by' in error && Array.isArray(error.by) ? error.by : [];
   return by.length === 0
     ? error.detail

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { openAsBlob } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { access, constants, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { CommandAnswer, RecordAnswer } from '../client/answers.js';
 import { Conflict, IdempotencyMismatch, LetheError, NotFound, Purged } from '../client/errors.js';
 import type { Context } from './context.js';
 import { CliError } from './exit.js';
 import { startBar, type Bar } from './progress.js';
+import { systemErrorText } from './system-errors.js';
 import { counted, named, sizeText } from './text.js';
 
 /** A file to be copied. */
@@ -105,7 +106,7 @@ const sameAt = async ({ client, signal }: Context, record: RecordAnswer, key: st
  */
 const send = async (context: Context, { path }: Upload, metadata: Metadata): Promise<CommandAnswer> => {
   const { client, signal } = context;
-  const [content, idempotencyKey] = await Promise.all([openAsBlob(path), stateOf(path, metadata)]).catch(
+  const [content, idempotencyKey] = await Promise.all([openBlob(path), stateOf(path, metadata)]).catch(
     (error: unknown) => {
       throw unreadable(path, error);
     },
@@ -125,6 +126,12 @@ const send = async (context: Context, { path }: Upload, metadata: Metadata): Pro
     if (!(error instanceof IdempotencyMismatch || (error instanceof Conflict && metadata.keyIsVirtual))) throw error;
   }
   return client.upload(metadata, content, filename, { signal });
+};
+
+/** A Blob finds out only as it is sent that it may not be read, and that looks like a service that does not answer. */
+const openBlob = async (path: string): Promise<Blob> => {
+  await access(path, constants.R_OK);
+  return openAsBlob(path);
 };
 
 /** @returns a name for a file as it is now, and what is said of it */
@@ -161,13 +168,8 @@ export const reportAdded = async (
 const isRefusal = (error: unknown): boolean =>
   error instanceof CliError || (error instanceof LetheError && error.status >= 400 && error.status < 500);
 
-const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: 'there is nothing',
-  EACCES: 'no right to read it',
-  EPERM: 'no right to read it',
-};
-
+/** A file that cannot be read, by the name that the caller gave it. */
 export const unreadable = (path: string, error: unknown): CliError => {
-  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
-  return new CliError(`${path}: ${REASONS[code] ?? (code === '' ? String(error) : code)}`, undefined, { cause: error });
+  const message = error instanceof Error ? error.message : String(error);
+  return new CliError(systemErrorText(error, path) ?? `${path}: ${message}`, undefined, { cause: error });
 };

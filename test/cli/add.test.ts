@@ -1,4 +1,5 @@
-import { mkdir, symlink, truncate } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, symlink, truncate } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
@@ -24,6 +25,8 @@ import { discard, startService, type RunningService } from '../harness/service.j
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 afterAll(leaveHome);
+
+const AS_NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
 
 let service: RunningService;
 let [lab, open, stray] = ['', '', ''];
@@ -123,7 +126,25 @@ describe.concurrent('add', () => {
   it('goes on after a path that fails, and remembers it', async () => {
     const { code, out, err } = await on.onService('add', join(home, 'missing'), await file('good.txt', 'good'));
     expect({ code, out }).toEqual({ code: 1, out: expect.stringContaining('as good.txt (4 B)') });
-    expect(err).toContain(`lethe: ${home}/missing: `);
+    expect(err).toBe(`lethe: ${home}/missing: there is no such file or folder\n`);
+  });
+
+  it('says of a file that it may not read so, and sends nothing', async () => {
+    const open = await mkdtemp(join(tmpdir(), 'lethe-test-'));
+    const path = await write(join(open, 'closed.txt'), 'closed');
+    await Promise.all([chmod(open, 0o755), chmod(path, 0o000)]);
+    // Root may read everything.
+    const [command, ...args] = [...(process.getuid?.() === 0 ? AS_NOBODY : []), process.execPath, MAIN, 'add', path];
+    const ended = await start(command, args, on.env).ended;
+    await rm(open, { recursive: true });
+    expect(ended).toEqual({ code: 1, out: '', err: `lethe: ${path}: no right to it\n` });
+  });
+
+  it('keeps no pipe as an empty file', async () => {
+    const pipe = join(await folder(), 'pipe');
+    await start('mkfifo', [pipe], {}).ended;
+    const refused = { code: 1, out: '', err: expect.stringContaining(`${pipe}: no regular file`) };
+    expect(await on.onService('add', pipe)).toEqual(refused);
   });
 
   it('streams an upload: its memory does not grow with the size', async () => {

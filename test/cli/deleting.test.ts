@@ -125,7 +125,9 @@ describe.concurrent('deleting', () => {
       code: 'confirmation-required',
       preview: { uid, revision: 1 },
     });
-    expect(await on.onService('delete', uid, '--dry-run')).toMatchObject({ code: 3, out: '' });
+    // Of the command line's own options, not of the query's.
+    const asks = expect.stringContaining('record is already in trash: without --yes, delete asks');
+    expect(await on.onService('delete', uid, '--dry-run')).toEqual({ code: 3, out: '', err: asks });
     const would = `would delete file ${uid} and its object (13 B)\n`;
     expect(await on.onService('delete', uid, '--dry-run', '--yes')).toEqual({ code: 0, out: would, err: '' });
     const did = `deleted file ${uid} and its object (13 B)\n`;

@@ -65,6 +65,7 @@ describe('a log of 10,000 events of every type', () => {
     expect(out).toBe(`imported 10000 events into ${data}, up to position 10000\n`);
     const imported = await storedIn(data);
     expect(await modelOf(imported)).toBe(model);
+    expect((await stat(data)).mode & 0o777).toBe(0o700);
     const bare = ({ metadata: _, ...event }: StoredEvent): object => event;
     expect(imported.map(bare)).toEqual(stored.map(bare));
   });
@@ -217,4 +218,11 @@ test('a folder whose read model is that of another log is left alone', async () 
   expect(err).toContain('remove it (read-model.sqlite');
   expect(code).toBe(3);
   expect(existsSync(logOf(data))).toBe(false);
+});
+
+test('a file that is not there is named in words', async () => {
+  const missing = inHome('missing.ndjson');
+  const said = { code: 1, out: '', err: `lethe: ${missing}: there is no such file or folder\n` };
+  expect(await bring(missing, inHome('of nothing'))).toMatchObject(said);
+  expect(await command(['replay', missing])).toMatchObject(said);
 });

@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, it, vi } from 'vitest';
-import { DIST, folder, home, isThere, leaveHome, lethe, MAIN } from '../harness/command-line.js';
+import { DIST, folder, home, isThere, leaveHome, lethe, MAIN, write } from '../harness/command-line.js';
 
 /*
  * What the command line says by itself, without a service.
@@ -15,6 +15,14 @@ vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 afterAll(leaveHome);
 
 describe.concurrent('by itself', () => {
+  it('makes and serves a folder, and takes no service for one', async () => {
+    for (const verb of ['init', 'serve'])
+      expect(await lethe(verb, '--url', 'http://127.0.0.1:1')).toMatchObject({ code: 2, out: '' });
+    const port = { code: 2, out: '', err: expect.stringContaining('It is a port from 0 to 65535.') };
+    expect(await lethe('serve', '--port', '70000')).toEqual(port);
+    expect(await isThere(join(home, 'lethe-data'))).toBe(false);
+  });
+
   it('ends quietly where whoever reads its help leaves', async () => {
     const script = 'for verb in "" serve add audit; do "$0" "$1" $verb --help | true; echo "${PIPESTATUS[0]}"; done';
     const { stdout, stderr } = await promisify(execFile)('bash', ['-c', script, process.execPath, MAIN]);
@@ -103,6 +111,9 @@ describe.concurrent('by itself', () => {
     const again = { code: 0, out: `${data}/lethe.json is there already; nothing was changed\n`, err: '' };
     expect(await lethe('init', '--data', data, '--storage', objects)).toEqual(again);
     expect(JSON.parse((await lethe('init', '--data', data, '--json')).out)).toMatchObject({ created: false, data });
+    const damaged = await write(join(await folder(), 'lethe.json'), '{');
+    const named = { code: 1, out: '', err: expect.stringContaining(`lethe: ${damaged} is not JSON: `) };
+    expect(await lethe('init', '--data', dirname(damaged))).toEqual(named);
     expect(await readFile(join(data, 'lethe.json'), 'utf8')).toBe(written);
   });
 });

@@ -49,6 +49,7 @@ it('creates and changes records of any registry', async () => {
 it('empties the trash, after asking', async () => {
   for (const { registry, uid } of (await on.call('GET', 'trash?limit=1000')).items)
     await on.call('POST', `${registry}/${uid}/restore`);
+  expect(await on.onService('trash', 'empty')).toEqual({ code: 0, out: 'there is nothing to delete\n', err: '' });
   const { uid } = await on.trashed('to be emptied');
   await on.trashed('and this');
   expect(JSON.parse((await on.onService('trash', 'empty', '--dry-run', '--json')).out).totals).toEqual({

@@ -123,6 +123,10 @@ describe('a body that is wrong in one field: 422 invalid, with the place', () =>
     const answer = await refused({ name: 'several', send, status: 422, code: 'invalid' });
     const places = answer.body.errors.map(({ path }: { path: string }) => path);
     expect(places.toSorted()).toEqual(['/colour', '/key', '/labels/0', '/labels/1', '/visibility']);
+    expect(answer.body.errors).toContainEqual({
+      path: '/visibility',
+      message: 'must be 1 or 0; DELETE moves to the trash',
+    });
     expect(answer.body.detail).toContain('5 fields');
   });
 });

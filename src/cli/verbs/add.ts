@@ -55,7 +55,10 @@ const addOne = async (context: Context, places: readonly Place[], path: string, 
   const real = await realpath(path).catch((error: unknown) => {
     throw unreadable(path, error);
   });
-  const isFolder = (await stat(real)).isDirectory();
+  const found = await stat(real);
+  const isFolder = found.isDirectory();
+  // A pipe or a device has a size of 0, and would be kept as an empty file.
+  if (!isFolder && !found.isFile()) throw new CliError(`${path}: no regular file. Write what it gives into one first`);
   const home = placeOf(places, real);
   if (home !== null) return registerInPlace(context, home.place, home.path, isFolder, options);
   const within = isFolder ? placeWithin(places, real) : null;
@@ -63,7 +66,7 @@ const addOne = async (context: Context, places: readonly Place[], path: string, 
     throw new CliError(`${path} has the storage ${within.name} in it (${within.root}): add what you mean by itself`);
   const name = basename(resolve(path));
   if (!isFolder)
-    return upload(context, [{ path: real, key: options.key ?? name, size: (await stat(real)).size }], {
+    return upload(context, [{ path: real, key: options.key ?? name, size: found.size }], {
       ...options,
       each: false,
     });

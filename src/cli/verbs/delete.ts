@@ -100,7 +100,13 @@ const confirm = async (
 ): Promise<void> => {
   if (yes === true) return;
   if (needed.preview !== null) out.note(previewText(needed.preview));
-  if (dryRun === true) throw needed;
+  if (dryRun === true) {
+    await out.body(needed.problem);
+    throw new CliError(
+      `${capitalNoun(registry)} record is already in trash: without --yes, delete asks before it does this`,
+      REFUSED,
+    );
+  }
   if (!question.canAsk) {
     await out.body(needed.problem);
     throw new CliError(

@@ -58,7 +58,10 @@ const replayFile = async ({ out }: Surroundings, file: string, { expect, write }
   if (write !== undefined) await out.line(`wrote ${write}`);
   if (unexpected.length === 0) return;
   await show(out, unexpected);
-  throw new CliError(`${counted(unexpected.length, 'value')} differ from ${expect ?? 'the snapshot'}`, FAILED);
+  throw new CliError(
+    `${unexpected.length === 1 ? '1 value differs' : `${unexpected.length} values differ`} from ${expect ?? 'the snapshot'}`,
+    FAILED,
+  );
 };
 
 /** As a diff: what was expected with a minus, what is there with a plus. */

@@ -70,7 +70,15 @@ const empty = async (context: Context, { yes, dryRun, ...criteria }: Emptying): 
     await out.line(`would delete ${totalsText(preview.totals)}`);
     return;
   }
-  if (yes !== true) await confirm(context, (await client.previewEmptyTrash({ ...criteria, signal })).totals);
+  if (yes !== true) {
+    const preview = await client.previewEmptyTrash({ ...criteria, signal });
+    if (preview.totals.records === 0) {
+      await out.body(preview);
+      await out.line('there is nothing to delete');
+      return;
+    }
+    await confirm(context, preview.totals);
+  }
   const operation = await follow(context, await client.emptyTrash({ ...criteria, signal }));
   await out.body(operation);
   await report(context, operation);

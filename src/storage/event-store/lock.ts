@@ -141,7 +141,7 @@ const writeHolder = (folder: string, holder: z.infer<typeof Holder>): void => {
 
 const makeFolder = (folder: string): void => {
   try {
-    mkdirSync(folder, { recursive: true });
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
   } catch (error) {
     throw new Unavailable(`the data folder ${folder} can't be made: ${messageOf(error)}`);
   }
