@@ -243,6 +243,8 @@ const createApp = async (
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 500 },
     ...refusingUnread(systemIds),
+    // The contract's `GET /` below `/v1`, written out.
+    rewriteUrl: ({ url = '' }) => url.replace(/^\/v1\/(?=\?|$)/, '/v1'),
     // The edge asks for it, and answers as everywhere.
     http: { requireHostHeader: false },
   });

@@ -167,7 +167,8 @@ export class RecordsController {
       };
     }
     if (result.outcome !== 'purging') return this.commanding.answer(reply, result);
-    return this.commanding.answerPurge(request, reply, result, plain ? PLAIN_WAIT_MS : 0);
+    const answer = await this.commanding.answerPurge(request, reply, result, plain ? PLAIN_WAIT_MS : 0);
+    return dryRun ? { ...answer, dryRun: true } : answer;
   }
 
   @Post(':registry/:uid/restore')

@@ -1,3 +1,4 @@
+import { InvalidArgumentError } from 'commander';
 import type { Ref } from '../client/answers.js';
 import type { Client } from '../client/client.js';
 import { NotFound, Purged } from '../client/errors.js';
@@ -48,3 +49,12 @@ async function* candidates(client: Client, name: string, signal: AbortSignal): A
     for (const { name: registry } of items) if (!first.includes(registry)) yield { registry, uid: name };
   }
 }
+
+/** Paths of the API that are no registry, though they stand where one would: what is sent there would be carried out. */
+const NO_REGISTRIES: readonly string[] = ['audit', 'bulk', 'events', 'operations', 'purges', 'stats', 'trash'];
+
+/** @throws InvalidArgumentError for a word that names another part of the API */
+export const registryName = (name: string): string => {
+  if (NO_REGISTRIES.includes(name)) throw new InvalidArgumentError('No registry has this name.');
+  return name;
+};

@@ -85,6 +85,8 @@ describe.concurrent('by itself', () => {
     'add x y --key k',
     'ls --where size',
     'ls --limit 0',
+    'ls audit',
+    'create bulk {"action":"purge","records":[]}',
     'trash empty --older-than soon',
     'ls --url ftp://nowhere',
     'ls --url http://127.0.0.1:45998 --data x',

@@ -1410,6 +1410,7 @@ describe('a folder', () => {
 describe('GET /v1', () => {
   it('the registries: name, kind, count, JSON Schema if any', async () => {
     const answer = await call('GET', '/v1');
+    expect((await call('GET', '/v1/')).body).toEqual(answer.body);
     expect(answer.status).toBe(200);
     const byName = new Map<string, Row>(answer.body.items.map((item: Row) => [item.name, item]));
     expect([...byName.keys()].sort()).toEqual([

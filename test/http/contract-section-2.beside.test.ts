@@ -100,10 +100,10 @@ describe('dryRun=true on a DELETE appends nothing and answers 200', () => {
 
   it('…of what is purging or purged: the outcome as it stands', async () => {
     const record = await parked();
-    expect((await dry(record)).body).toMatchObject({ outcome: 'purging' });
+    expect((await dry(record)).body).toMatchObject({ outcome: 'purging', dryRun: true });
     outcome(await retry(record, { storage: 'keep' }), 'purged');
     const answer = await dry(record);
-    expect([answer.status, answer.body.outcome]).toEqual([200, 'purged']);
+    expect([answer.status, answer.body.outcome, answer.body.dryRun]).toEqual([200, 'purged', true]);
   });
 });
 

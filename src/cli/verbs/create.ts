@@ -3,13 +3,14 @@ import { text as textOf } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { withConnection } from '../context.js';
 import { CliError, WRONG_USAGE } from '../exit.js';
+import { registryName } from '../refs.js';
 import { named } from '../text.js';
 
 export const addCreate = (program: Command): void => {
   program
     .command('create')
     .description('register a record from JSON')
-    .argument('<registry>', 'datasets, labels, transforms, …; files by their path in a storage')
+    .argument('<registry>', 'datasets, labels, transforms, …; files by their path in a storage', registryName)
     .argument('<json>', "the record's fields; - reads them from stdin")
     .option('--reason <text>', 'why; it stays in the history')
     .addHelpText(

@@ -1,6 +1,7 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { withConnection } from '../context.js';
 import { PAGE, wholeNumber } from '../paging.js';
+import { registryName } from '../refs.js';
 
 interface Options {
   readonly visibility?: string;
@@ -51,7 +52,7 @@ export const addLs = (program: Command): void => {
   program
     .command('ls')
     .description('list the records of a registry')
-    .argument('[registry]', 'files, datasets, storages, labels, …', 'files')
+    .argument('[registry]', 'files, datasets, storages, labels, …', registryName, 'files')
     .option(
       '--visibility <which>',
       '1 (visible), 0 (hidden), -1 (in the trash), several with commas, or any (default: 1)',
