@@ -99,8 +99,8 @@ const assertAlone = async (store: EventStore, positions: Positions, signal: Abor
 
 const notEmpty = (file: string, { stream, revision, position, type }: StoredEvent): NotEmpty =>
   new NotEmpty(
-    `the log that LETHE_EVENT_STORE names has events already, and is not the one in ${file}, nor its beginning: its event ${position} is a ${type} ` +
-      `(revision ${revision} of ${stream}). Import under a prefix that nobody has used (LETHE_STREAM_PREFIX), or into an empty server`,
+    `the log that LETHE_EVENT_STORE names has events already that are not those of ${file}: the first is its event ${position} (${type}, ` +
+      `revision ${revision} of ${stream}). Import under a prefix that nobody has used (LETHE_STREAM_PREFIX), or into an empty server`,
   );
 
 async function* eventsOf(store: EventStore, signal: AbortSignal): AsyncGenerator<StoredEvent, undefined> {

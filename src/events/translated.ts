@@ -64,12 +64,8 @@ export class Translation {
 
   next({ stored, recorded }: Exported): Translated {
     const { id, type, data, metadata, stream, revision } = stored;
-    let moved = false;
-    const event = withPositions(recorded.event, (position) => {
-      const now = String(this.positions.of(BigInt(position)));
-      moved ||= now !== position;
-      return now;
-    });
+    const event = withPositions(recorded.event, (position) => String(this.positions.of(BigInt(position))));
+    const moved = event !== recorded.event && encode(id, event, recorded.meta).data !== data;
     const previous = this.digests.get(stream);
     if (!moved && previous === undefined) return { id, type, data, metadata, stream, revision };
     // What is written anew is written in today's version.
