@@ -200,6 +200,19 @@ describe('an import that breaks off', () => {
     expect(ids.slice(0, 1_500)).toEqual(log.stored.map(({ id }) => id));
   });
 
+  test('is waited for by a service that had looked before it began', { timeout: 120_000 }, async () => {
+    const held = double.holds.hold('log-instance', 'InstanceCreated');
+    const service = await launchService({ env: settings() });
+    services.push(service);
+    await held.arrived;
+    const running = await begun(inHome('overtaken'), 100);
+    held.release();
+    expect(await running.ended).toMatchObject({ code: 0, err: '' });
+    await service.ready;
+    const ids = inServer().map(({ id }) => id);
+    expect(ids.slice(0, 1_500)).toEqual(log.stored.map(({ id }) => id));
+  });
+
   test('ends right where answers are lost', { timeout: 120_000 }, async () => {
     const running = await begun(inHome('lost'), 100);
     double.faults.loseAnswers = 3;
