@@ -8,7 +8,7 @@ import { BEGINNING, type EventStore, type StoredEvent } from './storage/event-st
 import { systemClock } from './system.js';
 
 /** Another process wrote to the log while it was imported. */
-export class Disturbed extends Error {
+class Disturbed extends Error {
   override readonly name = 'Disturbed';
   constructor(what: string, options?: ErrorOptions) {
     super(
