@@ -9,13 +9,13 @@ import { systemClock } from './system.js';
 
 /*
  * A log on a server grows at its place while it is imported, and half of it would pass for a whole one: `gc` would take what the rest of it
- * names. So a stream beside the log says that an import has begun, and that it ended. It lies outside of every log's prefix, in which no
- * colon can be: no event of it is in any log, and none comes into an export. Embedded, a log comes to its place when it is whole.
+ * names. So a stream beside the log says that an import has begun, and that it ended. It lies outside of every log's prefix, since those begin
+ * with a letter: no event of it is in any log, and none comes into an export. Embedded, a log comes to its place when it is whole.
  */
 
 const BEGUN = 'ImportBegun';
 const ENDED = 'ImportEnded';
-const beside = (prefix: string): string => `importing:${prefix}`;
+const beside = (prefix: string): string => `_importing:${prefix}`;
 const streamOf = (prefix: string): string => `${beside(prefix)}log`;
 /** Of the log that is imported. */
 const markSchema = z.strictObject({ instance: z.uuid() });

@@ -12,8 +12,8 @@ class Disturbed extends Error {
   override readonly name = 'Disturbed';
   constructor(what: string, options?: ErrorOptions) {
     super(
-      `${what}: another process has written to this log while it was imported, and it is neither's now. Stop that one, and import under a ` +
-        'prefix that nobody has used (LETHE_STREAM_PREFIX), or into an empty server',
+      `${what}: another process has written to this log while it was imported. Import again where none does: under a prefix that nobody ` +
+        'has used (LETHE_STREAM_PREFIX), or into an empty server',
       options,
     );
   }

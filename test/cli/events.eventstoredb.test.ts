@@ -7,7 +7,8 @@ import { historyRow } from '../../src/projections/project.js';
 import { openEventStoreDb } from '../../src/storage/event-store/eventstoredb.js';
 import type { StoredEvent } from '../../src/storage/event-store/port.js';
 import { COLLECTIONS } from '../../src/storage/read-model/port.js';
-import type { TestLog } from '../../src/testing/log.js';
+import { instanceCreated } from '../../src/testing/events.js';
+import { TestLog } from '../../src/testing/log.js';
 import { Chain } from '../../src/upkeep/chain.js';
 import { startEventStoreDouble, type EventStoreDouble } from '../doubles/eventstoredb.js';
 import type { LogEvent } from '../doubles/eventstoredb.log.js';
@@ -231,6 +232,31 @@ describe('an import that breaks off', () => {
     expect(err).toContain('another process has written to this log while it was imported');
   });
 });
+
+test(
+  'an import fails where another log was begun in its place, and does not hold that one up',
+  { timeout: 60_000 },
+  async () => {
+    const file = await written('beaten', generateNamingLog(3, 60));
+    const held = double.holds.hold('log-instance', 'InstanceCreated');
+    const running = lethe('events', 'import', file, '--data', inHome('beaten'));
+    await held.arrived;
+    const other = new TestLog();
+    other.happens({ registry: 'log', uid: 'instance' }, instanceCreated({ instance: crypto.randomUUID() }));
+    for (const { stream, id, type, data, metadata } of other.stored) {
+      const [bytes, said] = [Buffer.from(data), Buffer.from(metadata)];
+      double.log.append(stream, 'no_stream', [
+        { id: id.replace(/^./, '0'), type, contentType: 'application/json', data: bytes, metadata: said },
+      ]);
+    }
+    held.release();
+    const { code, err } = await running.ended;
+    expect(code).toBe(1);
+    expect(err).toContain('another process has written to this log while it was imported');
+    expect(inServer()).toHaveLength(1);
+    services.push(await startService({ env: settings() }));
+  },
+);
 
 describe('an import that is refused writes nothing', () => {
   const log = generateNamingLog(3, 60);
