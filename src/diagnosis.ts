@@ -5,6 +5,7 @@ import { openEventStore, openObjectStores, openStandingModel, usesDataFolder } f
 import type { Journal } from './commands/execute.js';
 import { readConfig, type Config } from './config.js';
 import type { Environment } from './config.stores.js';
+import { GO_ON, whyNotWhole } from './import-mark.js';
 import { readLock } from './storage/event-store/lock.js';
 import type { ObjectStores } from './storage/object-store/port.js';
 import { systemClock, systemIds, systemRandom } from './system.js';
@@ -105,7 +106,7 @@ const withJournal = async (
     const { store } = await answering(openEventStore(config, 'read-only'), signal);
     try {
       const journal: Journal = { store, prefix: config.streamPrefix, clock: systemClock, appended: () => undefined };
-      const log = await safely('event store', todo, () => answering(examineLog(journal), signal));
+      const log = await safely('event store', todo, () => answering(examineWhole(journal), signal));
       const reached = log.every(({ state, about }) => state === 'ok' || about === 'clock');
       checks.push(...log, ...(await use(reached ? journal : null)));
     } finally {
@@ -114,6 +115,11 @@ const withJournal = async (
     return [];
   });
   return opening.length === 0 ? checks : [...opening, ...(await use(null))];
+};
+
+const examineWhole = async (journal: Journal): Promise<Check[]> => {
+  const why = await whyNotWhole(journal);
+  return why === null ? examineLog(journal) : [wrong('event store', why, GO_ON)];
 };
 
 const examineStores = async (

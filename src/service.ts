@@ -22,6 +22,7 @@ import { Registries } from './commands/registries.js';
 import { ensureStorages, storeOf } from './commands/storages.js';
 import type { Config } from './config.js';
 import { Metrics, type MetricSources } from './metrics.js';
+import { assertWhole } from './import-mark.js';
 import { injected } from './injected.js';
 import { notListening } from './listening.js';
 import type { Clock, Log } from './ports.js';
@@ -168,10 +169,13 @@ const open = async (config: Config, log: Log, opened: Closers): Promise<Service>
     {
       name: 'the event store',
       run: async () => {
+        await assertWhole(journal);
         // What was acknowledged before this start is read like this process's own writes: no query answers from before it.
         startedAt = await store.head();
         progress.appended(startedAt);
         await ownership.identify();
+        // Once more: an import may have begun in between, and given the log its id.
+        await assertWhole(journal);
       },
     },
     {

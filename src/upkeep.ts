@@ -15,6 +15,7 @@ import type { Journal } from './commands/execute.js';
 import { Ownership } from './commands/ownership.js';
 import type { Config } from './config.js';
 import type { Clock } from './ports.js';
+import { assertWhole } from './import-mark.js';
 import { load } from './projections/load.js';
 import { FolderLocked, readLock } from './storage/event-store/lock.js';
 import type { EventStore, Position } from './storage/event-store/port.js';
@@ -69,9 +70,11 @@ export const rebuild = async (config: Config, { reached, signal }: Rebuilding): 
   }
 };
 
+/** @throws Unavailable while it is only being imported: what is made of a part of a log, or cleared away by it, is wrong */
 const withLog = async <T>(config: Config, use: (events: EventStore) => Promise<T>): Promise<T> => {
   const { store } = await openEventStore(config, 'read-only');
   try {
+    await assertWhole({ store, prefix: config.streamPrefix });
     return await use(store);
   } finally {
     await store.close();

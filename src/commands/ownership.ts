@@ -29,7 +29,8 @@ export const whyNotOwned = (
   if (BigInt(owner.position) <= log.head) return null;
   return (
     `The storage ${name} has seen position ${owner.position} of this log, which ends at ${log.head}: the log was restored from a ` +
-    'backup and does not know what came after. Restore a newer one.'
+    'backup and does not know what came after. Restore a newer one, or, of a log that was imported, see “Moving the log to a server” in ' +
+    'docs/operating.md.'
   );
 };
 

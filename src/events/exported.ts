@@ -2,6 +2,7 @@ import { TextDecoder } from 'node:util';
 import { z } from 'zod';
 import { decode, digestOf, streamOf, Unreadable, type StoredForm } from './codec.js';
 import type { Recorded } from './events.js';
+import { withPositions } from './positions.js';
 import { instantSchema, positionSchema } from './vocabulary.js';
 
 /*
@@ -60,7 +61,7 @@ const NO_EVENTS: Tip = { revision: -1, at: '', digest: '' };
 
 /**
  * Reads an export, and checks each line as it comes: its shape, its position in the log, and its stream, whose revisions have no gap, whose
- * times never go back, and whose digests are what the events say.
+ * times never go back, and whose digests are what the events say; and the positions that it names, which come before its own.
  *
  * @param bytes the file's
  * @throws BadLine with the number of the first line that is wrong, why, and what to do
@@ -75,6 +76,7 @@ export async function* readExport(bytes: AsyncIterable<Uint8Array>, prefix: stri
       throw new BadLine(line, `position ${stored.position} comes after ${before}: positions rise. ${AGAIN}`);
     }
     assertFollows(line, tips.get(stored.stream) ?? NO_EVENTS, recorded);
+    assertNamesThePast(line, recorded);
     before = stored.position;
     const { revision, meta } = recorded;
     tips.set(stored.stream, { revision, at: meta.at, digest: digestOf(stored, meta) });
@@ -140,6 +142,18 @@ const assertFollows = (line: number, tip: Tip, { event, meta, registry, uid, rev
         `one of the two was changed after it was written. ${AGAIN}`,
     );
   }
+};
+
+/** Whoever wrote an event knew no position but those before it. */
+const assertNamesThePast = (line: number, { event, registry, uid, position }: Recorded): void => {
+  withPositions(event, (named) => {
+    if (BigInt(named) < BigInt(position)) return named;
+    throw new BadLine(
+      line,
+      `the ${event.type} of ${registry}/${uid} is at position ${position} and names position ${named}, which it cannot have known: it was ` +
+        `changed after it was written. ${AGAIN}`,
+    );
+  });
 };
 
 const LINE_FEED = 10;

@@ -13,7 +13,7 @@ export const addEvents = (program: Command): void => {
   const events = program
     .command('events')
     .summary('export the log, or import one')
-    .description('write all events to a file, or bring them into a new data folder');
+    .description('write all events to a file, or bring them to where there is no log yet');
   events
     .command('export')
     .description('write every event, oldest first, as one JSON object a line (NDJSON)')
@@ -24,9 +24,16 @@ export const addEvents = (program: Command): void => {
     );
   events
     .command('import')
-    .description('bring an exported log into a data folder that has none; the objects themselves are not in it')
+    .description(
+      'bring an exported log to where there is none: a data folder, or the server that LETHE_EVENT_STORE names; the objects themselves are ' +
+        'not in it. No service may run there meanwhile. Started again after it broke off, it goes on',
+    )
     .argument('<file>', 'what lethe events export wrote')
-    .addHelpText('after', '\nExample:\n  $ lethe events import production-2026-11.ndjson --data ./copy')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ lethe events import production-2026-11.ndjson --data ./copy' +
+        "\n  $ LETHE_EVENT_STORE='esdb://host:2113?tls=false' lethe events import production-2026-11.ndjson",
+    )
     .action((file: string, _options: object, command: Command) =>
       inOrder(command, (surroundings, target) => importFrom(surroundings, storesFolderOf(target), file)),
     );
@@ -89,9 +96,14 @@ const importFrom = async ({ out, signal }: Surroundings, data: string, file: str
   };
   try {
     const { events, position, found } = await importLog({ config, file, signal, onProgress });
-    await out.body({ data, events, position: String(position), found });
-    if (found === events) await out.line(`${data} has these ${counted(events, 'event')} already; nothing was changed`);
-    else await out.line(`imported ${counted(events, 'event')} into ${data}, up to position ${position}`);
+    const isEmbedded = config.eventStore === null;
+    const place = isEmbedded ? data : 'the log that LETHE_EVENT_STORE names';
+    await out.body({ data: isEmbedded ? data : null, events, position: String(position), found });
+    if (found === events) await out.line(`${place} has these ${counted(events, 'event')} already; nothing was changed`);
+    else
+      await out.line(
+        `imported ${counted(events, 'event')} into ${place}, up to ${isEmbedded ? '' : 'its '}position ${position}`,
+      );
   } catch (error) {
     if (error instanceof NotEmpty) throw new CliError(error.message, REFUSED, { cause: error });
     throw error;
