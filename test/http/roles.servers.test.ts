@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { EventStreamReader } from '../harness/event-stream.js';
 import { Overheard } from '../harness/overheard.js';
 import { inBucket } from '../harness/places.js';
 import { ALL, lacksServers, NEEDS_SERVERS, Servers, type MixedServers } from '../harness/servers.js';
@@ -69,6 +70,29 @@ describe.skipIf(lacksServers)(`api and worker apart ${NEEDS_SERVERS}`, () => {
         expect(read.status).toBe(200);
       }
     } finally {
+      await discard(other);
+    }
+  });
+
+  it('who follows the events at one api hears of what another wrote, in order and once; the audit has the same', async () => {
+    const other = await start('api');
+    const reader = await EventStreamReader.open(api.url, '/v1/events?registry=labels');
+    try {
+      const written: string[] = [];
+      for (let round = 0; round < 10; round += 1) {
+        const writer = round % 2 === 0 ? other : api;
+        const answer = await writer.request('POST', '/v1/labels', { json: { name: `label ${round}` } });
+        written.push(answer.headers.get('x-position') ?? '');
+      }
+      await until('all are heard', async () => reader.messages.length >= written.length);
+      expect(reader.ids).toEqual(written);
+
+      const headers = { accept: 'application/x-ndjson', 'x-min-position': written.at(-1) ?? '' };
+      const audit = await api.request('GET', '/v1/audit?registry=labels&order=asc', { headers });
+      const rows: string[] = String(audit.body).trimEnd().split('\n');
+      expect(rows.map((row) => JSON.parse(row))).toEqual(reader.messages.map(({ data }) => data));
+    } finally {
+      reader.leave();
       await discard(other);
     }
   });
