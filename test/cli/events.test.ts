@@ -7,6 +7,7 @@ import { FORMATS, NDJSON } from '../../src/api/export.js';
 import { decode } from '../../src/events/codec.js';
 import { historyRow } from '../../src/projections/project.js';
 import { openSqliteEventStore } from '../../src/storage/event-store/sqlite.js';
+import { openSqliteReadModel } from '../../src/storage/read-model/sqlite.js';
 import type { StoredEvent } from '../../src/storage/event-store/port.js';
 import { command, startCommand } from '../harness/command.js';
 import { TYPES } from '../harness/event-arbitraries.js';
@@ -80,6 +81,45 @@ describe('a log of 10,000 events of every type', () => {
     expect((await stat(data)).mode & 0o777).toBe(0o700);
     const bare = ({ metadata: _, ...event }: StoredEvent): object => event;
     expect(imported.map(bare)).toEqual(stored.map(bare));
+  });
+
+  test('so does what a live service exports that goes on from it', { timeout: 240_000 }, async () => {
+    const [data, copy, exported] = [inHome('live'), inHome('copy-of-live'), inHome('live-10000.ndjson')];
+    expect((await bring(file, data)).code).toBe(0);
+    const objects = inHome('live-objects');
+    await mkdir(objects);
+    const storages = [{ name: 'default', root: `file:${objects}` }];
+    await writeFile(join(data, 'lethe.json'), JSON.stringify({ storages, purges: { attempts: 1 } }));
+    const service = await startService({ data });
+    const added = await service.request('POST', '/v1/files', { body: upload({ key: 'a.csv' }, 'a\n') });
+    expect(added.status, JSON.stringify(added.body)).toBe(201);
+    const { uid } = added.body.record;
+    expect((await service.request('DELETE', `/v1/files/${uid}`)).body.outcome).toBe('trashed');
+    const headers = { prefer: 'wait=30' };
+    const purged = await service.request('DELETE', `/v1/files/${uid}?permanent=true`, { headers });
+    expect(purged.body.outcome).toBe('purged');
+    const { code, out } = await command(['events', 'export', exported, '--url', service.url, '--json']);
+    expect(code).toBe(0);
+    const { position } = JSON.parse(out) as { position: string };
+    await service.stop();
+
+    expect((await bring(exported, copy)).code).toBe(0);
+    const [live, brought] = [await storedIn(data), await storedIn(copy)];
+    // Its sagas may have gone on since.
+    const then = live.filter((event) => event.position <= BigInt(position));
+    expect(then.length).toBeGreaterThan(10_000);
+    expect([...typesIn(then.flatMap((event) => decode('lethe.', event) ?? [])).keys()].sort()).toEqual(
+      [...TYPES].sort(),
+    );
+    expect(await modelOf(brought)).toBe(await modelOf(then));
+    const model = await openSqliteReadModel({ file: join(data, 'read-model.sqlite'), mode: 'read-only' });
+    try {
+      const upTo = await model.checkpoint();
+      expect(upTo).toBeGreaterThanOrEqual(BigInt(position));
+      expect(await dumpOf(model)).toBe(await modelOf(live.filter((event) => event.position <= upTo)));
+    } finally {
+      await model.close();
+    }
   });
 
   test('ends right when it is killed in the middle and started again', { timeout: 120_000 }, async () => {

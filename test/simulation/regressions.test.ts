@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { judge } from './judge.js';
-import type { Schedule } from './schedule.js';
+import { scheduleOf, type Schedule } from './schedule.js';
 import { run } from './world.js';
 
 /** Schedules that once came out wrong, cut short, each with what it found. */
@@ -131,6 +131,7 @@ const FOUND: Readonly<Record<string, Schedule>> = {
     ],
     faults: [],
   },
+  'a folder is being deleted, and its storage is managed no more': scheduleOf(5287),
 };
 
 /** Another step in the simulation itself shifts every choice of one seed: so many others are run with it. */
