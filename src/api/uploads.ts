@@ -1,5 +1,5 @@
 import { pipeline, Transform, type Readable } from 'node:stream';
-import type { MultipartFile } from '@fastify/multipart';
+import type { Multipart, MultipartFile } from '@fastify/multipart';
 import { Inject, Injectable } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Envelope } from '../commands/commands.js';
@@ -20,15 +20,14 @@ export class Uploads {
 
   async receive(request: FastifyRequest, reply: FastifyReply, bare: Envelope): Promise<CommandAnswer> {
     const parts = request.parts({
-      limits: { files: 1, fields: 2, fieldSize: 256 * 1024, fileSize: Number.MAX_SAFE_INTEGER },
+      limits: { files: 2, fields: 2, fieldSize: MOST_METADATA, fileSize: Number.MAX_SAFE_INTEGER },
     });
     try {
       const first = await parts.next();
-      if (first.done === true || first.value.type !== 'field' || first.value.fieldname !== 'metadata') {
+      if (first.done === true || first.value.fieldname !== 'metadata') {
         throw new Invalid([{ path: '/metadata', message: 'must be the first part, as JSON' }]);
       }
-      if (first.value.valueTruncated) throw new Problem('too-large', 'The part metadata is larger than 256 KiB.');
-      const metadata = parseBody(uploadSchema, metadataOf(first.value.value));
+      const metadata = parseBody(uploadSchema, await metadataOf(first.value));
       const second = await parts.next();
       if (second.done === true || second.value.type !== 'file' || second.value.fieldname !== 'content') {
         throw new Invalid([
@@ -58,14 +57,35 @@ export class Uploads {
 const filenameOf = ({ filename }: MultipartFile): string | null => (filename === '' ? null : filename);
 
 const METADATA = 'The part metadata';
+const MOST_METADATA = 256 * 1024;
 
-const metadataOf = (value: unknown): unknown => {
+/** As a form's field, or with a filename, as a `Blob` in a `FormData` is sent. */
+const metadataOf = async (part: Multipart): Promise<unknown> => {
+  if (part.type === 'file') return readJson(asText(await few(part.file)), METADATA);
+  if (part.valueTruncated) throw tooLarge();
+  const { value } = part;
   // A part that says it is application/json comes parsed already.
-  if (typeof value !== 'string') return checkedJson(value, METADATA);
-  // The parser decodes as well as it can: this is what other bytes become.
-  if (value.includes('\ufffd')) throw new Problem('malformed', `${METADATA} is not in UTF-8, as JSON has to be.`);
-  return readJson(value, METADATA);
+  return typeof value === 'string' ? readJson(asText(value), METADATA) : checkedJson(value, METADATA);
 };
+
+const few = async (bytes: AsyncIterable<Buffer>): Promise<string> => {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of bytes) {
+    size += chunk.length;
+    if (size > MOST_METADATA) throw tooLarge();
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+};
+
+/** The parser decodes as well as it can: U+FFFD is what other bytes become. */
+const asText = (text: string): string => {
+  if (text.includes('\ufffd')) throw new Problem('malformed', `${METADATA} is not in UTF-8, as JSON has to be.`);
+  return text;
+};
+
+const tooLarge = (): Problem => new Problem('too-large', 'The part metadata is larger than 256 KiB.');
 
 /** The bytes of the part content, which end well only where the body does: with its last boundary, and no further part. */
 const alone = (content: Readable, parts: AsyncIterator<unknown>): Readable => {

@@ -127,7 +127,6 @@ describe('a multipart body whose parts are not those two: 422 invalid', () => {
     ['no metadata', whole(bytes('content', 'x')), '/metadata'],
     ['no part', LAST, '/metadata'],
     ['metadata of another name', whole(field('Metadata', '{}'), bytes('content', 'x')), '/metadata'],
-    ['metadata as a file', whole(bytes('metadata', '{}', 'metadata.json'), bytes('content', 'x')), '/metadata'],
     ['no content', whole(METADATA), '/content'],
     ['content of another name', whole(METADATA, bytes('file', 'x')), '/content'],
     ['content as a field', whole(METADATA, field('content', 'x')), '/content'],
@@ -169,6 +168,21 @@ describe('a multipart body whose parts are not those two: 422 invalid', () => {
     const metadata = JSON.stringify({ description: 'x'.repeat(256 * 1024) });
     const send = () => sendRaw(service, post(whole(field('metadata', metadata), bytes('content', 'x'))));
     await refused({ name: 'metadata', send, status: 413, code: 'too-large', detail: /256 KiB/ });
+  });
+
+  it('metadata with a filename is read as any other, with the same bounds', async () => {
+    const send = (metadata: string | Buffer, ...more: Buffer[]) =>
+      sendRaw(service, post(whole(bytes('metadata', metadata, 'blob'), bytes('content', 'blob'), ...more)));
+    const answer = await send('{"key": "with-a-name.txt", "onDuplicate": "create"}');
+    expect(answer.status, JSON.stringify(answer.body)).toBe(201);
+    expect(answer.body.record).toMatchObject({ key: 'with-a-name.txt', size: 4 });
+    const large = JSON.stringify({ description: 'x'.repeat(256 * 1024) });
+    const latin = Buffer.from('{"key": "\xff"}', 'latin1');
+    await refused({ name: 'large', send: () => send(large), status: 413, code: 'too-large', detail: /256 KiB/ });
+    await refused({ name: 'latin', send: () => send(latin), status: 400, code: 'malformed', detail: /UTF-8/ });
+    await refused({ name: 'none', send: () => send('{'), status: 400, code: 'malformed' });
+    const third = () => send('{}', bytes('content', 'x'));
+    await refused({ name: 'third', send: third, status: 400, code: 'malformed', detail: /more parts/ });
   });
 
   it('metadata that says it is JSON is read as any other', async () => {
