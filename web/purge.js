@@ -81,8 +81,9 @@ const followPurge = async (place, path, run) => {
  * Previews a purge in words and, after a yes, carries out just that: the record must still be at the revision that was shown.
  * @param {(act: () => Promise<void>) => () => void} run shows what an act throws
  * @param {() => void} ended called when it was given up
+ * @param {() => void} gone called when it was asked for: no query shows the record any more
  */
-export const purgePanel = async (record, run, ended) => {
+export const purgePanel = async (record, run, ended, gone = () => undefined) => {
   const path = `/${record.registry}/${record.uid}`;
   const isSemantic = record.registry === 'files' && record.keyIsVirtual === false;
   const panel = el('section', { className: 'panel', tabIndex: -1, 'aria-label': 'Purge' });
@@ -122,6 +123,7 @@ export const purgePanel = async (record, run, ended) => {
             const place = el('div', { id: 'purge' });
             panel.append(place, el('p', {}, el('a', { href: `#${path}` }, 'What stays of it')));
             panel.focus();
+            gone();
             if (answer.outcome !== 'purged') return followPurge(place, path, run);
             place.append(el('p', {}, `Purged. ${fateWords(answer.receipt.object)}`));
             for (const { message } of answer.receipt.warnings) place.append(el('p', {}, message));

@@ -4,6 +4,7 @@ import { paged } from './list.js';
 import { follow, purgePanel } from './purge.js';
 
 const totalWords = ({ records, bytes: freed }) => `${many(records, 'record')}, ${bytes(freed)}`;
+const freedWords = (totals) => `${totalWords(totals)} would be freed by emptying it.`;
 
 /** An operation's progress until it has ended. */
 export const operationPage = (id, run) => {
@@ -67,7 +68,12 @@ export const trashPage = async (run, reload) => {
   const open = (make) =>
     run(async () => {
       const opener = document.activeElement;
-      const panel = await make(() => opener.focus());
+      const gone = run(async () => {
+        opener.closest('tr')?.remove();
+        const { totals } = await read(`/trash${query({ limit: '1' })}`);
+        document.getElementById('trash-totals')?.replaceChildren(freedWords(totals));
+      });
+      const panel = await make(() => opener.focus(), gone);
       place.replaceChildren(panel);
       panel.focus();
     });
@@ -95,7 +101,7 @@ export const trashPage = async (run, reload) => {
         ),
         button(
           'Purge…',
-          open((ended) => purgePanel(record, run, ended)),
+          open((ended, gone) => purgePanel(record, run, ended, gone)),
           {
             className: 'danger',
             'aria-label': `Purge ${nameOf(record)}`,
@@ -108,7 +114,7 @@ export const trashPage = async (run, reload) => {
     'div',
     {},
     el('h1', {}, 'Trash'),
-    el('p', { id: 'trash-totals' }, `${totalWords(first.totals)} would be freed by emptying it.`),
+    el('p', { id: 'trash-totals' }, freedWords(first.totals)),
     first.totals.records === 0
       ? null
       : button(

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { hasBrowser, openBrowser } from '../harness/browser.js';
-import { discard, startService, upload, type RunningService } from '../harness/service.js';
+import { discard, startService, temporaryFolder, upload, type RunningService } from '../harness/service.js';
 
 /*
  * The web UI as a person uses it: a real browser on the real process.
@@ -11,6 +13,7 @@ import { discard, startService, upload, type RunningService } from '../harness/s
 const WAIT_MS = 10_000;
 
 let browser: Browser;
+let disk: string;
 let service: RunningService;
 let page: Page;
 /** What the page complained of: errors, and whatever the content security policy stopped. */
@@ -33,13 +36,17 @@ const go = (name: string | RegExp) => page.getByRole('link', { name, exact: type
 beforeAll(async () => {
   if (!hasBrowser) return;
   browser = await openBrowser();
-  service = await startService();
+  disk = await temporaryFolder();
+  await mkdir(join(disk, 'lab'));
+  const storages = [{ name: 'lab', root: `file:${disk}/lab` }];
+  service = await startService({ config: { storages, purges: { attempts: 1 } } });
 });
 
 afterAll(async () => {
   if (!hasBrowser) return;
   await browser.close();
   await discard(service);
+  await rm(disk, { recursive: true });
 });
 
 beforeEach(async () => {
@@ -123,6 +130,24 @@ describe.skipIf(!hasBrowser)('the web UI [needs chromium]', () => {
       await statusIs(`a ${registry} was purged.`);
       expect((await service.request('GET', `/v1/${registry}/${record.uid}`)).status).toBe(410);
     }
+  });
+
+  it('shows a purge that is parked, and carries it out once its storage is back', async () => {
+    const uid = await add({ key: 'parked.bin', storage: 'lab' }, 'parked');
+    await service.request('DELETE', `/v1/files/${uid}`);
+    await rename(join(disk, 'lab'), join(disk, 'away'));
+    await open('#/trash');
+    await press('Purge parked.bin');
+    await press('Purge permanently');
+    await statusIs('The purge is parked.');
+    await page.getByText(/Last error: the storage's folder .* can't be opened/).waitFor();
+    // No query shows it any more, whatever becomes of its object.
+    expect(await page.getByRole('button', { name: 'Restore parked.bin' }).count()).toBe(0);
+    await page.getByText(/^0 records, 0 B would be freed/).waitFor();
+    await rename(join(disk, 'away'), join(disk, 'lab'));
+    await press('Try again now');
+    await statusIs('The purge is done.');
+    await page.getByText(/was deleted: its key is only a name/).waitFor();
   });
 
   it('holds, refuses the purge of what is held, and releases', async () => {
