@@ -23,8 +23,11 @@ export const lingers = (storages: readonly Stored[], { object, purge }: PurgeRow
 export const someLinger = async (model: ReadModel): Promise<boolean> => {
   const since = await anHourBefore(model, null);
   const [row] = await model.find('purges', {
-    where: [{ path: 'lingersFrom', op: 'gt', value: since }],
-    sort: [{ path: 'lingersFrom', descending: false }],
+    where: [
+      { path: 'lingers', op: 'eq', value: true },
+      { path: 'stoodUntil', op: 'gt', value: since },
+    ],
+    sort: [{ path: 'stoodUntil', descending: false }],
     after: null,
     limit: 1,
   });

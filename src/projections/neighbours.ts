@@ -132,16 +132,17 @@ export const filesIn = async (
 /** Deletions that stand, those that stood after a position and have ended, or those of these that linger. */
 export type Deletions = 'standing' | { readonly endedAfter: number } | { readonly lingeringAfter: number };
 
-const deletionsWhere = (which: Deletions): Condition => {
-  if (which === 'standing') return { path: 'deleting', op: 'eq', value: true };
-  if ('endedAfter' in which) return { path: 'stoodUntil', op: 'gt', value: which.endedAfter };
-  return { path: 'lingersFrom', op: 'gt', value: which.lingeringAfter };
+const deletionsWhere = (which: Deletions): Condition[] => {
+  if (which === 'standing') return [{ path: 'deleting', op: 'eq', value: true }];
+  if ('endedAfter' in which) return [{ path: 'stoodUntil', op: 'gt', value: which.endedAfter }];
+  return [
+    { path: 'lingers', op: 'eq', value: true },
+    { path: 'stoodUntil', op: 'gt', value: which.lingeringAfter },
+  ];
 };
 
-const deletionsBy = (which: Deletions): string[] => {
-  if (which === 'standing') return ['object.storage', 'object.path'];
-  return 'endedAfter' in which ? ['stoodUntil'] : ['lingersFrom'];
-};
+const deletionsBy = (which: Deletions): string[] =>
+  which === 'standing' ? ['object.storage', 'object.path'] : ['stoodUntil'];
 
 /** The purges for which such a deletion is, or was, of an object that overlaps. */
 export const deletionsIn = async (
@@ -151,7 +152,7 @@ export const deletionsIn = async (
 ): Promise<PurgeRow[]> => {
   const found: PurgeRow[] = [];
   for (const { storage, span } of overlaps) {
-    const here: Condition[] = [deletionsWhere(which), { path: 'object.storage', op: 'eq', value: storage }];
+    const here: Condition[] = [...deletionsWhere(which), { path: 'object.storage', op: 'eq', value: storage }];
     for (const where of conditionsOf('object.path', span)) {
       found.push(...(await gather(pages(model, 'purges', [...here, ...where]), () => false)));
     }
@@ -159,11 +160,17 @@ export const deletionsIn = async (
   return unique(found);
 };
 
+/** Whether any deletion ever stood past its end. */
+export const anyLingers = async (model: ReadModel): Promise<boolean> => {
+  const where: Condition[] = [{ path: 'lingers', op: 'eq', value: true }];
+  return (await model.find('purges', { where, sort: [ascending('stoodUntil')], after: null, limit: 1 })).length > 0;
+};
+
 /** Every such deletion, wherever; null where there are more than a thousand. */
 export const fewDeletions = async (model: ReadModel, which: Deletions): Promise<PurgeRow[] | null> => {
   // Sorted as the index is: no more rows are read than are taken.
   const sort = deletionsBy(which).map(ascending);
-  const rows = await model.find('purges', { where: [deletionsWhere(which)], sort, after: null, limit: FEW + 1 });
+  const rows = await model.find('purges', { where: deletionsWhere(which), sort, after: null, limit: FEW + 1 });
   return rows.length > FEW ? null : rows;
 };
 

@@ -149,7 +149,7 @@ const purgeRow = async (
       object: objectOf(record),
       deleting: false,
       stoodUntil: null,
-      lingersFrom: null,
+      lingers: false,
     };
     return purgeState(row, position);
   }
@@ -157,11 +157,8 @@ const purgeRow = async (
   if (row === undefined) return null;
   if (purge === null) return { ...row, state: 'cancelled', open: false, deleting: false };
   const next = purgeState({ ...row, purge }, position);
-  return event.type === 'ObjectDeleted' &&
-    row.deleting &&
-    lingers(await workspace.storagesWith(row.object?.storage ?? ''), next)
-    ? { ...next, lingersFrom: next.stoodUntil }
-    : next;
+  const ends = event.type === 'ObjectDeleted' && row.deleting;
+  return ends ? { ...next, lingers: lingers(await workspace.storagesWith(row.object?.storage ?? ''), next) } : next;
 };
 
 const objectOf = ({ fields }: RecordState): PurgeRow['object'] => {

@@ -5,6 +5,7 @@ import { KnownDeletions } from './deletions.js';
 import {
   allStorages,
   anHourBefore,
+  anyLingers,
   filesIn,
   overlapsOf,
   pointingAt,
@@ -56,8 +57,12 @@ export class Workspace {
       this.deletions = [
         await KnownDeletions.of(this.model, 'standing'),
         await KnownDeletions.of(this.model, { endedAfter: since }),
-        await KnownDeletions.of(this.model, { lingeringAfter: await anHourBefore(this.model, since, ticks) }),
       ];
+      // As a rule there are none, and no log's time is asked for.
+      if (await anyLingers(this.model)) {
+        const lingeringAfter = await anHourBefore(this.model, since, ticks);
+        this.deletions = [...this.deletions, await KnownDeletions.of(this.model, { lingeringAfter })];
+      }
     }
     for (const key of fresh) this.originals.set(key, null);
     const rows = await this.model.get('catalogue', [...keys]);
@@ -136,11 +141,11 @@ export class Workspace {
     const rows = new Map<string, PurgeRow>();
     for (const known of this.deletions) for (const row of await known.overlapping(overlaps)) rows.set(refKey(row), row);
     for (const [key, row] of this.purges) rows.set(key, row);
-    const hourBefore = [...rows.values()].some(({ lingersFrom }) => lingersFrom !== null)
+    const hourBefore = [...rows.values()].some((row) => row.lingers)
       ? await anHourBefore(this.model, since, this.ticks)
       : since;
-    return [...rows.values()].filter(({ object, deleting, stoodUntil, lingersFrom }) => {
-      const stood = deleting || (stoodUntil ?? 0) > since || (lingersFrom ?? 0) > hourBefore;
+    return [...rows.values()].filter(({ object, deleting, stoodUntil, lingers }) => {
+      const stood = deleting || (stoodUntil ?? 0) > (lingers ? hourBefore : since);
       if (object === null || !stood) return false;
       return overlaps.some((overlap) => overlap.storage === object.storage && inSpan(overlap.span, object.path));
     });

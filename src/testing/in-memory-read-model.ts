@@ -1,6 +1,6 @@
 import type { Json } from '../events/vocabulary.js';
 import { CheckpointMoved, Corrupt } from '../storage/errors.js';
-import { INDEXES, MEMBERS, holdsPosition } from '../storage/read-model/indexes.js';
+import { INDEXES, MEMBERS } from '../storage/read-model/indexes.js';
 import {
   COLLECTIONS,
   KEYS,
@@ -15,6 +15,7 @@ import {
   type Rows,
   type Scalar,
 } from '../storage/read-model/port.js';
+import { comparable, compare, meets, membersAt, scalarAt } from './in-memory-read-model.values.js';
 
 /** Answers at once, for whoever holds the model alone and need not wait for it. */
 export interface AtOnce {
@@ -178,7 +179,7 @@ class Lookup {
   readonly #keys = new Map<string, Set<Key>>();
 
   constructor(collection: Collection) {
-    const loading = INDEXES[collection].filter((index) => index.loading === true);
+    const loading = INDEXES[collection].filter(({ loading, stretches }) => loading === true && stretches !== true);
     this.#paths = loading.flatMap(({ paths }) => paths.map((_, i) => paths.slice(0, i + 1)));
     this.#members = MEMBERS[collection];
   }
@@ -226,83 +227,6 @@ class Lookup {
 }
 
 const placeOf = (paths: readonly Path[], values: readonly Scalar[]): string => JSON.stringify([paths, values]);
-
-const meets = (row: object, condition: Condition): boolean => {
-  const { path } = condition;
-  const value = scalarAt(row, path);
-  switch (condition.op) {
-    case 'eq':
-      return value === comparable(path, condition.value);
-    case 'ne':
-      return value !== comparable(path, condition.value);
-    case 'gt':
-      return value !== null && compare(value, comparable(path, condition.value)) > 0;
-    case 'gte':
-      return value !== null && compare(value, comparable(path, condition.value)) >= 0;
-    case 'lt':
-      return value !== null && compare(value, comparable(path, condition.value)) < 0;
-    case 'lte':
-      return value !== null && compare(value, comparable(path, condition.value)) <= 0;
-    case 'in':
-      return condition.value.some((one) => value === comparable(path, one));
-    case 'startsWith':
-      return typeof value === 'string' && value.startsWith(condition.value);
-    case 'contains':
-      return typeof value === 'string' && value.includes(condition.value);
-    case 'has':
-      return membersAt(row, path).includes(condition.value);
-    case 'null':
-      return ((valueAt(row, path) ?? null) === null) === condition.value;
-  }
-};
-
-const valueAt = (row: object, path: Path): unknown => {
-  if (!/^[A-Za-z]+(\.[A-Za-z]+)*$/.test(path))
-    throw new RangeError(`"${path}" is no path: names of letters, joined by dots`);
-  return path.split('.').reduce<unknown>((value, name) => (isObject(value) ? value[name] : null), row);
-};
-
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
-
-/** Objects and arrays compare as absent values do. */
-const scalarAt = (row: object, path: Path): Scalar => {
-  const value = valueAt(row, path);
-  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
-    ? comparable(path, value)
-    : null;
-};
-
-const membersAt = (row: object, path: Path): string[] => {
-  const value = valueAt(row, path);
-  return Array.isArray(value) ? value.filter((member) => typeof member === 'string') : [];
-};
-
-const comparable = (path: Path, value: Scalar): Scalar =>
-  typeof value === 'string' && holdsPosition(path) ? Number(value) : value;
-
-/** Null before everything, numbers and booleans by size, text by code point. */
-const compare = (a: Scalar, b: Scalar): number => {
-  if (a === b) return 0;
-  if (a === null || b === null) return a === null ? -1 : 1;
-  if (typeof a === 'string' && typeof b === 'string') return compareText(a, b);
-  if (typeof a === 'string' || typeof b === 'string') return typeof a === 'string' ? 1 : -1;
-  return Number(a) - Number(b);
-};
-
-const compareText = (a: string, b: string): number => {
-  const shorter = Math.min(a.length, b.length);
-  for (let i = 0; i < shorter; i += 1) {
-    const difference = rank(a.charCodeAt(i)) - rank(b.charCodeAt(i));
-    if (difference !== 0) return difference;
-  }
-  return a.length - b.length;
-};
-
-/** JavaScript compares code units: surrogates, which stand for the highest code points, have to come after all others. */
-const rank = (unit: number): number => {
-  if (unit < 0xd800) return unit;
-  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
-};
 
 const refuseUnbounded = ({ sort, after, limit }: Find): void => {
   if (!Number.isInteger(limit) || limit < 1 || limit > 1001)

@@ -167,7 +167,7 @@ export const purge = (name: string | number, position: number, over: Partial<Pur
   object: { storage: STORAGE, path: '.lethe/x', keyIsVirtual: true, objects: 1, bytes: 1 },
   deleting: true,
   stoodUntil: null,
-  lingersFrom: null,
+  lingers: false,
   ...over,
 });
 

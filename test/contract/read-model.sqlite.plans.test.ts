@@ -268,9 +268,12 @@ describe('query plans of SQLite', () => {
         expect(plan).not.toMatch(SORT);
       },
       () => {
-        const where: Condition[] = [{ path: 'lingersFrom', op: 'gt', value: 1 }];
-        const [plan] = plans('purges', where, [{ path: 'lingersFrom', descending: false }]);
-        expect(plan).toMatch(/INDEX purges_by_lingering \(lingersFrom>\?\)/);
+        const where: Condition[] = [
+          { path: 'lingers', op: 'eq', value: true },
+          { path: 'stoodUntil', op: 'gt', value: 1 },
+        ];
+        const [plan] = plans('purges', where, [{ path: 'stoodUntil', descending: false }]);
+        expect(plan).toMatch(/INDEX purges_by_lingering \(lingers=\? AND stoodUntil>\?\)/);
         expect(plan).not.toMatch(SORT);
       },
     ];

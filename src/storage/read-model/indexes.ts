@@ -7,6 +7,8 @@ export interface Index {
   readonly loading?: true;
   /** Only rows that have a value at this path. */
   readonly sparse?: Path;
+  /** Asked for a stretch of it, never for one value. */
+  readonly stretches?: true;
 }
 
 /**
@@ -68,12 +70,18 @@ export const INDEXES: { readonly [C in Collection]: readonly Index[] } = {
     // For what is asked of the whole log, by time or registry: all of them are looked through, but no document is.
     { name: 'by_position', paths: ['position', 'at', 'registry'] },
     // The ticks: no other event has a log time.
-    { name: 'by_tick', paths: ['position', 'data.logTimeMs'], sparse: 'data.logTimeMs', loading: true },
+    {
+      name: 'by_tick',
+      paths: ['position', 'data.logTimeMs'],
+      sparse: 'data.logTimeMs',
+      loading: true,
+      stretches: true,
+    },
   ],
   purges: [
     { name: 'by_open', paths: ['open', 'purge.position'], loading: true },
     { name: 'by_deleting', paths: ['deleting', 'object.storage', 'object.path'], loading: true },
-    { name: 'by_ended', paths: ['stoodUntil'], sparse: 'stoodUntil', loading: true },
+    { name: 'by_ended', paths: ['stoodUntil'], sparse: 'stoodUntil', loading: true, stretches: true },
     {
       name: 'by_deleted',
       paths: ['object.storage', 'object.path', 'stoodUntil'],
@@ -81,7 +89,7 @@ export const INDEXES: { readonly [C in Collection]: readonly Index[] } = {
       loading: true,
     },
     // Few: only stores that cannot tell the same bytes put twice apart have such.
-    { name: 'by_lingering', paths: ['lingersFrom'], sparse: 'lingersFrom', loading: true },
+    { name: 'by_lingering', paths: ['lingers', 'stoodUntil'], loading: true },
     { name: 'by_requested', paths: ['purge.at', 'uid'] },
     { name: 'by_operation', paths: ['purge.operation', 'state'], sparse: 'purge.operation' },
   ],

@@ -172,8 +172,8 @@ export interface PurgeRow {
   readonly deleting: boolean;
   /** The position at which the deletion that stood there ended; null while it stands, and where none was judged. */
   readonly stoodUntil: number | null;
-  /** The same, where the deletion stands for an hour of the log's time after that; else null. */
-  readonly lingersFrom: number | null;
+  /** Whether it stands for an hour of the log's time after that. */
+  readonly lingers: boolean;
 }
 
 export interface OperationRow {

@@ -136,6 +136,7 @@ const VALUES_EXPECTED: { readonly [path: Path]: number } = {
   'record.visibility': 3,
   open: 20,
   deleting: 20,
+  lingers: 1_000,
   state: 5,
   'record.fields.storage': 5,
   'object.storage': 5,
@@ -146,7 +147,6 @@ const VALUES_EXPECTED: { readonly [path: Path]: number } = {
 const PRESENT_EXPECTED: { readonly [path: Path]: number } = {
   'record.fields.place': 10,
   'data.logTimeMs': 10_000,
-  lingersFrom: 1_000,
   'record.fields.initialVersion': 200_000,
   'record.trashing.at': 100_000,
   'purge.operation': 100_000,
