@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
@@ -6,6 +7,8 @@ export default defineConfig({
     exclude: ['test/long/**', 'test/pack/**', 'test/fuzz/**', 'test/**/*.{mongodb,minio,servers}*.test.ts'],
     // Native modules, worker threads and child processes: each file gets a process of its own.
     pool: 'forks',
+    // Files wait for processes that they started as much as they work: two at a time on two processors, too.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     testTimeout: 30_000,
     hookTimeout: 60_000,
   },

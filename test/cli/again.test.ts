@@ -160,7 +160,7 @@ describe('a service that has not answered yet', () => {
     expect(await lethe('add', '/nowhere/at/all', '--url', service.url)).toEqual({
       code: 1,
       out: '',
-      err: 'lethe: /nowhere/at/all: there is nothing\n',
+      err: 'lethe: /nowhere/at/all: there is no such file or folder\n',
     });
   });
 });
