@@ -3,7 +3,9 @@ import {
   allStorages,
   anHourBefore,
   deletionsIn,
+  everyStorage,
   overlapsOf,
+  placesOf,
   storedOf,
   unmanagedAt,
 } from '../projections/neighbours.js';
@@ -41,8 +43,7 @@ export const refuseWhereDeleting = async (
   path: string,
 ): Promise<void> => {
   await reach();
-  const storages = storedOf(await allStorages(model));
-  const overlaps = overlapsOf(storages, uid, path);
+  const overlaps = overlapsOf(placesOf(await everyStorage(model)), uid, path);
   const [deletion] = await deletionsIn(model, overlaps);
   if (deletion !== undefined) {
     throw new Conflict(

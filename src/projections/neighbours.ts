@@ -71,10 +71,14 @@ export interface Stored {
   readonly facts: StorageFacts;
 }
 
-export const storedOf = (rows: readonly CatalogueRow[]): Stored[] =>
-  rows.flatMap((row) => {
-    const facts = row.live ? storageFacts(row.record.fields) : null;
-    return facts === null ? [] : [{ uid: row.uid, facts }];
+/** The live ones of these storages. */
+export const storedOf = (rows: readonly CatalogueRow[]): Stored[] => placesOf(rows.filter(({ live }) => live));
+
+/** All of these storages, purged ones too: what is being deleted there goes on, whoever has the place by now. */
+export const placesOf = (rows: readonly CatalogueRow[]): Stored[] =>
+  rows.flatMap(({ uid, record }) => {
+    const facts = storageFacts(record.fields);
+    return facts === null ? [] : [{ uid, facts }];
   });
 
 /** The uids of the live storages from which a purge deletes. */

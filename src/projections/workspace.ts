@@ -6,8 +6,10 @@ import {
   allStorages,
   anHourBefore,
   anyLingers,
+  everyStorage,
   filesIn,
   overlapsOf,
+  placesOf,
   pointingAt,
   storedOf,
   type Enough,
@@ -35,6 +37,8 @@ export class Workspace {
   private now: Moment = { position: 0, at: '' };
   /** The live storages; null once one of them has changed. */
   private known: Stored[] | null = null;
+  /** Those that ever were, the same. */
+  private ever: Stored[] | null = null;
   /** Those that stand in the model, those that have ended since the earliest look of this batch's registrations, and those that may linger. */
   private deletions: readonly KnownDeletions[] = [];
   /** The positions of this batch's ticks. */
@@ -94,7 +98,7 @@ export class Workspace {
     const row: CatalogueRow = { ...unplaced, since: this.sinceOf(before, unplaced) };
     this.stats.move(before, row);
     this.rows.set(key, row);
-    if (row.registry === 'storages') this.known = null;
+    if (row.registry === 'storages') [this.known, this.ever] = [null, null];
   }
 
   /** The rows that this batch changed. */
@@ -125,6 +129,12 @@ export class Workspace {
     return facts === null ? live : [...live, { uid, facts }];
   }
 
+  /** Every storage that ever was. */
+  private async places(): Promise<Stored[]> {
+    this.ever ??= placesOf(await this.overlay(await everyStorage(this.model), (row) => row.registry === 'storages'));
+    return this.ever;
+  }
+
   /** The other live file records on the object of `ref`. */
   async sharing(ref: Ref, storage: string, path: string): Promise<CatalogueRow[]> {
     const overlaps = overlapsOf(await this.storagesWith(storage), storage, path);
@@ -137,7 +147,7 @@ export class Workspace {
 
   /** The purges for which something that overlaps `path` was being deleted at any moment after `since`, or could be by a late call. */
   async deletionsSince(since: number, storage: string, path: string): Promise<PurgeRow[]> {
-    const overlaps = overlapsOf(await this.storagesWith(storage), storage, path);
+    const overlaps = overlapsOf(await this.places(), storage, path);
     const rows = new Map<string, PurgeRow>();
     for (const known of this.deletions) for (const row of await known.overlapping(overlaps)) rows.set(refKey(row), row);
     for (const [key, row] of this.purges) rows.set(key, row);

@@ -21,13 +21,24 @@ import {
   purged,
   purgeRequested,
   registered,
+  storage,
   trashed,
   uidFor,
   updated,
   type Happening,
 } from '../../src/testing/events.js';
 import { historyOf } from '../../src/testing/log.js';
-import { calledOff, catalogueRow, datasets, DELETE, files, modelsOf, rowsOf, Story } from '../harness/story.js';
+import {
+  calledOff,
+  catalogueRow,
+  datasets,
+  DELETE,
+  files,
+  modelsOf,
+  rowsOf,
+  Story,
+  storages,
+} from '../harness/story.js';
 
 const [F, G, X] = [files('F'), files('G'), files('X')];
 const [D, E] = [datasets('D'), datasets('E')];
@@ -164,6 +175,20 @@ describe('an object that is being deleted is found too late', () => {
     expect(await toBeTakenBack(story('a/').happens(F, seenAt(3, 'a/b')))).toEqual([row(F, X)]);
     expect(await toBeTakenBack(story('a/b').happens(F, seenAt(3, 'a/')))).toEqual([row(F, X)]);
     expect(await toBeTakenBack(story('a/').happens(F, seenAt(3, 'ab')))).toEqual([]);
+  });
+
+  test('in a storage that was purged since, at whose place another one was registered', async () => {
+    const [old, next] = [storages('old'), storages('next')];
+    const at = (name: string) => registered({ fields: storage(name, { root: 'file:/other/' }) });
+    const inNext = file({ storage: next.uid, key: 'o', keyIsVirtual: false, path: 'o' });
+    const story = new Story()
+      .happens(old, at('old'))
+      .file('X', 'o', { storage: old.uid })
+      .purge(X)
+      .happens(old, purgeRequested(), purged())
+      .happens(next, at('next'))
+      .happens(F, registered({ fields: inNext, seenAt: '7' }));
+    expect(await toBeTakenBack(story)).toEqual([row(F, X)]);
   });
 });
 
