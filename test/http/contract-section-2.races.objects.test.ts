@@ -56,6 +56,23 @@ describe('…or at an object that is being deleted, after P', () => {
     expectRefusal(answer, 'conflict', 409, `files/${record.uid}`);
   });
 
+  it('in a storage that was purged since, through the one that has its place now', async () => {
+    await log.put('moved/o.txt');
+    const data = { root: `file:${log.lab('moved')}`, managed: true };
+    const old = await lethe.register('storages', { name: 'old', data });
+    const record = await lethe.register('files', { path: 'o.txt', storage: 'old' });
+    const held = log.double.holds.hold(streamOf(record), 'ObjectDeletionStarted');
+    const purge = lethe.remove(record, '&storage=delete');
+    await held.arrived;
+    outcome(await lethe.remove(old), 'purged');
+    await lethe.register('storages', { name: 'next', data });
+    const again = { path: 'o.txt', storage: 'next', onDuplicate: 'create' };
+    expectRefusal(await lethe.call('POST', '/v1/files', { json: again }), 'conflict', 409, `files/${record.uid}`);
+    held.release();
+    expect(outcome(await purge, 'purged').receipt.object).toMatchObject({ fate: 'deleted', objects: 1 });
+    expect(existsSync(log.lab('moved/o.txt'))).toBe(false);
+  });
+
   it('what is kept is there for everybody: 201', async () => {
     const record = await log.lying();
     const [answer, purge] = await log.overtaken(
