@@ -84,9 +84,9 @@ describe('a log of 10,000 events of every type', () => {
   });
 
   test('so does what a live service exports that goes on from it', { timeout: 240_000 }, async () => {
-    const [data, copy, exported] = [inHome('live'), inHome('copy-of-live'), inHome('live-10000.ndjson')];
+    const [data, copy, exported] = [inHome('long'), inHome('copy-of-long'), inHome('long.ndjson')];
     expect((await bring(file, data)).code).toBe(0);
-    const objects = inHome('live-objects');
+    const objects = inHome('objects-of-long');
     await mkdir(objects);
     const storages = [{ name: 'default', root: `file:${objects}` }];
     await writeFile(join(data, 'lethe.json'), JSON.stringify({ storages, purges: { attempts: 1 } }));
