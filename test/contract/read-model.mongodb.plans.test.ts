@@ -30,7 +30,13 @@ describe.skipIf(missing !== null)(`query plans of MongoDB ${NEEDS_MONGOD}`, () =
     const history = catalogue.map((row, i) => event(i, { uid: row.uid }));
     const purges = catalogue
       .slice(0, 1_000)
-      .map((row, i) => purge(row.uid, i, { open: i % 20 === 0, deleting: i % 20 === 0 }));
+      .map((row, i) =>
+        purge(
+          row.uid,
+          i,
+          i % 20 === 0 ? { open: true, deleting: true } : { open: false, deleting: false, stoodUntil: i },
+        ),
+      );
     await model.apply({ catalogue, history, purges }, 0n, 1n);
   });
   afterAll(async () => {
