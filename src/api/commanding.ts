@@ -54,12 +54,12 @@ export class Commanding {
     result: Result,
     defaultWaitMs: number,
   ): Promise<CommandAnswer> {
-    const { registry, uid, position } = result.record;
+    const { registry, uid, position, purge } = result.record;
     headers(reply, result);
     const waitMs = preferredWait(request) ?? defaultWaitMs;
     if (preferredWait(request) !== null) reply.header('Preference-Applied', `wait=${waitMs / 1_000}`);
     const row = await this.queries.execute<AwaitPurge, PurgeRow | null>(
-      new AwaitPurge({ registry, uid }, waitMs, position),
+      new AwaitPurge({ registry, uid }, waitMs, position, purge?.request),
     );
     if (row === null) throw new Problem('internal', 'The purge is not in the read model.');
     const receipt = receiptWire(row);

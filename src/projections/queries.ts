@@ -53,13 +53,18 @@ export class PreviewPurge {
   ) {}
 }
 
-/** The latest purge of a record, once it has ended, is parked or was called off, or when `waitMs` are over. */
+/**
+ * A purge of a record, once it has ended, is parked or was called off, or when `waitMs` are over. One that was called off is told so,
+ * whatever was asked for since.
+ */
 export class AwaitPurge {
   constructor(
     readonly ref: Ref,
     readonly waitMs: number,
     /** Of the request, where the caller knows it: another process, or this one a moment ago, may have appended it. */
     readonly position = 0,
+    /** The revision of the request; null: that of the latest. */
+    readonly request: number | null = null,
   ) {}
 }
 

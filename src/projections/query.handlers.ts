@@ -1,6 +1,7 @@
 import { Inject } from '@nestjs/common';
 import { QueryHandler, type IQueryHandler } from '@nestjs/cqrs';
-import { refKey, TRASHED, VISIBLE, type Ref } from '../events/vocabulary.js';
+import { z } from 'zod';
+import { refKey, refSchema, TRASHED, VISIBLE, type Ref } from '../events/vocabulary.js';
 import type { Clock } from '../ports.js';
 import type {
   CatalogueRow,
@@ -179,10 +180,10 @@ class PreviewPurgeHandler implements IQueryHandler<PreviewPurge, Previewed | nul
 }
 
 @QueryHandler(AwaitPurge)
-class AwaitPurgeHandler implements IQueryHandler<AwaitPurge, PurgeRow | null> {
+export class AwaitPurgeHandler implements IQueryHandler<AwaitPurge, PurgeRow | null> {
   constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
 
-  async execute({ ref, waitMs, position }: AwaitPurge) {
+  async execute({ ref, waitMs, position, request }: AwaitPurge) {
     const { model, progress, clock, stopping } = this.ports;
     await progress.reach(BigInt(position));
     const timer = new AbortController();
@@ -198,16 +199,38 @@ class AwaitPurgeHandler implements IQueryHandler<AwaitPurge, PurgeRow | null> {
           stop = progress.onWork(resolve);
         });
         const [row] = await model.get('purges', [refKey(ref)]);
-        const settled = row === undefined || !row.open || row.state === 'parked';
+        // There is another one only where this one was called off.
+        const isNext = row !== undefined && request !== null && row.purge.request > request;
+        const settled = row === undefined || isNext || !row.open || row.state === 'parked';
         if (!settled && !late && waitMs > 0) await Promise.race([moved, bound]);
         stop();
+        if (isNext) return await this.calledOff(row, request);
         if (settled || late || waitMs <= 0) return row ?? null;
       }
     } finally {
       timer.abort();
     }
   }
+
+  /** The purge as it was called off, though its row is the next one's by now. */
+  private async calledOff(row: PurgeRow, request: number): Promise<PurgeRow> {
+    const [found] = await this.ports.model.find('history', {
+      where: [
+        { path: 'registry', op: 'eq', value: row.registry },
+        { path: 'uid', op: 'eq', value: row.uid },
+        { path: 'type', op: 'eq', value: 'RecordPurgeCancelled' },
+        { path: 'revision', op: 'gt', value: request },
+      ],
+      sort: [{ path: 'revision', descending: false }],
+      after: null,
+      limit: 1,
+    });
+    const { by } = cancelledSchema.parse(found?.data);
+    return { ...row, state: 'cancelled', open: false, verdict: { fate: 'called-off', by } };
+  }
 }
+
+const cancelledSchema = z.object({ by: z.array(refSchema) });
 
 @QueryHandler(TrashTotals)
 class TrashTotalsHandler implements IQueryHandler<TrashTotals, { records: number; bytes: number }> {

@@ -144,7 +144,10 @@ export class Client {
     if (!dry && result.changed && this.random.happens(0.3)) await this.read(process, operation, result.record);
     if (operation.do !== 'purge' || operation.dryRun) return { is: 'done', result, purge: null };
     const { registry, uid, position } = result.record;
-    const purge = await bus.execute<PurgeRow | null>(new AwaitPurge({ registry, uid }, operation.waitMs, position));
+    const request = result.record.purge?.request;
+    const purge = await bus.execute<PurgeRow | null>(
+      new AwaitPurge({ registry, uid }, operation.waitMs, position, request),
+    );
     if (purge === null) this.around.broken(`${operation.id}: a purge that was asked for is not in the read model`);
     return { is: 'done', result, purge };
   }

@@ -131,6 +131,39 @@ const FOUND: Readonly<Record<string, Schedule>> = {
     ],
     faults: [],
   },
+  'whose purge was called off does not hear of the next one’s end': {
+    seed: 60042203,
+    uneven: false,
+    stalls: 0,
+    trashDays: null,
+    flips: false,
+    gaps: false,
+    processes: [
+      { api: true, worker: true },
+      { api: true, worker: true },
+    ],
+    skews: [0, 0],
+    objects: { 'memory:/s/a/b': 'c2', 'memory:/s/in/x': 'c1' },
+    setup: [
+      { do: 'create', id: 'c1', name: 'L1', registry: 'labels' },
+      { do: 'create', id: 'c2', name: 'R1', registry: 'runs' },
+      { do: 'register', id: 'c3', visibility: 1, onDuplicate: 'create', name: 'F1', storage: 'default', path: 'a/' },
+      { do: 'register', id: 'c4', visibility: 1, onDuplicate: 'create', name: 'F2', storage: 'default', path: 'in/' },
+    ],
+    clients: [
+      [
+        { do: 'restore', id: 'c6', target: 'F2' },
+        { do: 'retry', id: 'c7', target: 'F2', storage: null },
+      ],
+      [{ do: 'create', id: 'c9', name: 'D1', registry: 'datasets', files: ['F2'], keyless: true }],
+      [
+        { do: 'patch', id: 'c11', target: 'D1', files: ['F1'] },
+        { do: 'purge', id: 'c12', target: 'F2', storage: null, dryRun: false, waitMs: 0 },
+      ],
+      [{ do: 'purge', id: 'c13', target: 'F2', storage: 'delete', dryRun: false, waitMs: 0 }],
+    ],
+    faults: [{ at: 41, kind: 'crash-after', ms: 20 }],
+  },
   'a folder is being deleted, and its storage is managed no more': scheduleOf(5287),
 };
 
