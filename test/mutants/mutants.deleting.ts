@@ -150,6 +150,23 @@ export const DELETING: readonly Mutant[] = [
     caughtBy: { by: 'test', file: 'test/core/lingering.test.ts', name: 'until the second tick' },
   },
   {
+    id: 'the-next-purge-is-mine',
+    file: 'src/projections/query.handlers.ts',
+    before: `row.purge.request > request`,
+    after: `row.purge.request < request`,
+    breaks: 'whose purge was called off hears that it is purged, once the next one is',
+    caughtBy: { by: 'test', file: 'test/core/await-purge.test.ts', name: 'whose purge was called off' },
+  },
+  {
+    id: 'purged-storages-are-nowhere',
+    file: 'src/projections/workspace.ts',
+    before: `overlapsOf(await this.places(), storage, path)`,
+    after: `overlapsOf(await this.storagesWith(storage), storage, path)`,
+    breaks:
+      'what is being deleted in a storage that was purged is registered through the one at its place, and then deleted',
+    caughtBy: { by: 'test', file: 'test/core/withdrawals.test.ts', name: 'in a storage that was purged since' },
+  },
+  {
     id: 'retention-knows-no-log-time',
     file: 'src/sagas/due.ts',
     before: `if (overdue < 0) return false;`,
