@@ -164,6 +164,60 @@ const FOUND: Readonly<Record<string, Schedule>> = {
     ],
     faults: [{ at: 41, kind: 'crash-after', ms: 20 }],
   },
+  'nor where the call is sent again': {
+    seed: 70060621,
+    uneven: false,
+    stalls: 0.05,
+    trashDays: null,
+    flips: false,
+    gaps: false,
+    processes: [{ api: true, worker: true }],
+    skews: [0],
+    objects: { 'memory:/s/o': 'c1', 'memory:/s/shut/z': 'c2' },
+    setup: [
+      { do: 'create', id: 'c1', name: 'L1', registry: 'labels' },
+      { do: 'create', id: 'c2', name: 'R1', registry: 'runs' },
+      { do: 'register', id: 'c3', visibility: 1, onDuplicate: 'create', name: 'F1', storage: 'default', path: 'o' },
+      {
+        do: 'register',
+        id: 'c4',
+        visibility: 0,
+        onDuplicate: 'create',
+        name: 'F2',
+        storage: 'default',
+        path: 'shut/z',
+      },
+      { do: 'trash', id: 'c5', target: 'F1', permanent: null, storage: 'delete', dryRun: false },
+      { do: 'trash', id: 'c6', target: 'F2', permanent: null, storage: null, dryRun: true },
+    ],
+    clients: [
+      [
+        { do: 'purge', id: 'c8', target: 'F1', storage: 'delete', dryRun: false, waitMs: 0 },
+        { do: 'purge', id: 'c9', target: 'F1', storage: null, dryRun: false, waitMs: 0, keyless: true },
+      ],
+      [
+        {
+          do: 'purge',
+          id: 'c10',
+          target: 'L1',
+          storage: 'delete',
+          dryRun: false,
+          waitMs: 0,
+          appendAfter: { target: 'F2', event: 'RecordUpdated' },
+        },
+      ],
+      [
+        { do: 'patch', id: 'c14', target: 'F1', labels: ['L1'] },
+        { do: 'patch', id: 'c15', target: 'F2', description: 'one', keyless: true },
+      ],
+      [{ do: 'purge', id: 'c16', target: 'L1', storage: null, dryRun: false, waitMs: 0 }],
+      [
+        { do: 'repeat', id: 'c17', of: 'c16' },
+        { do: 'repeat', id: 'c18', of: 'c8' },
+      ],
+    ],
+    faults: [],
+  },
   'a folder is being deleted, and its storage is managed no more': scheduleOf(5287),
 };
 
