@@ -1,5 +1,5 @@
 import type { PurgeRow, ReadModel } from '../storage/read-model/port.js';
-import { anHourBefore, type Stored } from './neighbours.js';
+import { anHourBefore, lingersAfter, type Stored } from './neighbours.js';
 
 /*
  * A call to a store may be late: sent in time, held up on its way, and carried out when another worker has long ended the deletion. Where the
@@ -20,16 +20,5 @@ export const lingers = (storages: readonly Stored[], { object, purge }: PurgeRow
 };
 
 /** Whether some deletion stands past its end, and will until the log's time has come on. */
-export const someLinger = async (model: ReadModel): Promise<boolean> => {
-  const since = await anHourBefore(model, null);
-  const [row] = await model.find('purges', {
-    where: [
-      { path: 'lingers', op: 'eq', value: true },
-      { path: 'stoodUntil', op: 'gt', value: since },
-    ],
-    sort: [{ path: 'stoodUntil', descending: false }],
-    after: null,
-    limit: 1,
-  });
-  return row !== undefined;
-};
+export const someLinger = async (model: ReadModel): Promise<boolean> =>
+  lingersAfter(model, await anHourBefore(model, null));

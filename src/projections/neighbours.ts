@@ -71,14 +71,19 @@ export interface Stored {
   readonly facts: StorageFacts;
 }
 
+/** A storage, which may be purged by now. */
+export interface Place extends Stored {
+  readonly live: boolean;
+}
+
 /** The live ones of these storages. */
-export const storedOf = (rows: readonly CatalogueRow[]): Stored[] => placesOf(rows.filter(({ live }) => live));
+export const storedOf = (rows: readonly CatalogueRow[]): Stored[] => placesOf(rows).filter(({ live }) => live);
 
 /** All of these storages, purged ones too: what is being deleted there goes on, whoever has the place by now. */
-export const placesOf = (rows: readonly CatalogueRow[]): Stored[] =>
-  rows.flatMap(({ uid, record }) => {
+export const placesOf = (rows: readonly CatalogueRow[]): Place[] =>
+  rows.flatMap(({ uid, live, record }) => {
     const facts = storageFacts(record.fields);
-    return facts === null ? [] : [{ uid, facts }];
+    return facts === null ? [] : [{ uid, live, facts }];
   });
 
 /** The uids of the live storages from which a purge deletes. */
@@ -164,10 +169,11 @@ export const deletionsIn = async (
   return unique(found);
 };
 
-/** Whether any deletion ever stood past its end. */
-export const anyLingers = async (model: ReadModel): Promise<boolean> => {
-  const where: Condition[] = [{ path: 'lingers', op: 'eq', value: true }];
-  return (await model.find('purges', { where, sort: [ascending('stoodUntil')], after: null, limit: 1 })).length > 0;
+/** Whether any deletion that ended after this position stands past its end; after 0: whether any ever did. */
+export const lingersAfter = async (model: ReadModel, position: number): Promise<boolean> => {
+  const which = { lingeringAfter: position };
+  const sort = deletionsBy(which).map(ascending);
+  return (await model.find('purges', { where: deletionsWhere(which), sort, after: null, limit: 1 })).length > 0;
 };
 
 /** Every such deletion, wherever; null where there are more than a thousand. */

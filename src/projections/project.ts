@@ -158,7 +158,7 @@ const purgeRow = async (
   if (purge === null) return { ...row, state: 'cancelled', open: false, deleting: false };
   const next = purgeState({ ...row, purge }, position);
   const ends = event.type === 'ObjectDeleted' && row.deleting;
-  return ends ? { ...next, lingers: lingers(await workspace.storagesWith(row.object?.storage ?? ''), next) } : next;
+  return ends ? { ...next, lingers: lingers(await workspace.places(), next) } : next;
 };
 
 const objectOf = ({ fields }: RecordState): PurgeRow['object'] => {

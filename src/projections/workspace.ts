@@ -1,18 +1,16 @@
-import { storageFacts } from '../events/storage-data.js';
 import { isTrashable, refKey, sameRef, type Ref } from '../events/vocabulary.js';
 import type { CatalogueRow, Moment, PurgeRow, ReadModel, VersionRow } from '../storage/read-model/port.js';
 import { KnownDeletions } from './deletions.js';
 import {
-  allStorages,
   anHourBefore,
-  anyLingers,
   everyStorage,
   filesIn,
+  lingersAfter,
   overlapsOf,
   placesOf,
   pointingAt,
-  storedOf,
   type Enough,
+  type Place,
   type Stored,
 } from './neighbours.js';
 import { inSpan } from './overlap.js';
@@ -35,10 +33,8 @@ export class Workspace {
   readonly versions: VersionRow[] = [];
   /** Of the event that is being applied. */
   private now: Moment = { position: 0, at: '' };
-  /** The live storages; null once one of them has changed. */
-  private known: Stored[] | null = null;
-  /** Those that ever were, the same. */
-  private ever: Stored[] | null = null;
+  /** Every storage that ever was; null once one of them has changed. */
+  private known: readonly Place[] | null = null;
   /** Those that stand in the model, those that have ended since the earliest look of this batch's registrations, and those that may linger. */
   private deletions: readonly KnownDeletions[] = [];
   /** The positions of this batch's ticks. */
@@ -63,7 +59,7 @@ export class Workspace {
         await KnownDeletions.of(this.model, { endedAfter: since }),
       ];
       // As a rule there are none, and no log's time is asked for.
-      if (await anyLingers(this.model)) {
+      if (await lingersAfter(this.model, 0)) {
         const lingeringAfter = await anHourBefore(this.model, since, ticks);
         this.deletions = [...this.deletions, await KnownDeletions.of(this.model, { lingeringAfter })];
       }
@@ -98,7 +94,7 @@ export class Workspace {
     const row: CatalogueRow = { ...unplaced, since: this.sinceOf(before, unplaced) };
     this.stats.move(before, row);
     this.rows.set(key, row);
-    if (row.registry === 'storages') [this.known, this.ever] = [null, null];
+    if (row.registry === 'storages') this.known = null;
   }
 
   /** The rows that this batch changed. */
@@ -113,26 +109,15 @@ export class Workspace {
     return this.overlay(await pointingAt(this.model, target, this.enough(wanted)), wanted);
   }
 
-  async storages(): Promise<Stored[]> {
-    this.known ??= storedOf(
-      await this.overlay(await allStorages(this.model), (row) => row.live && row.registry === 'storages'),
-    );
+  /** Every storage that ever was. */
+  async places(): Promise<readonly Place[]> {
+    this.known ??= placesOf(await this.overlay(await everyStorage(this.model), (row) => row.registry === 'storages'));
     return this.known;
   }
 
   /** The live storages, and this one also where it is purged: what lies there is where it was. */
   async storagesWith(uid: string): Promise<Stored[]> {
-    const live = await this.storages();
-    if (live.some((stored) => stored.uid === uid)) return live;
-    const row = await this.row(`storages/${uid}`);
-    const facts = row === null ? null : storageFacts(row.record.fields);
-    return facts === null ? live : [...live, { uid, facts }];
-  }
-
-  /** Every storage that ever was. */
-  private async places(): Promise<Stored[]> {
-    this.ever ??= placesOf(await this.overlay(await everyStorage(this.model), (row) => row.registry === 'storages'));
-    return this.ever;
+    return (await this.places()).filter((place) => place.live || place.uid === uid);
   }
 
   /** The other live file records on the object of `ref`. */
