@@ -25,6 +25,7 @@ import {
   upload,
   type RunningService,
 } from '../harness/service.js';
+import { storedEvents } from '../harness/stored-events.js';
 import { until } from '../harness/until.js';
 
 /*
@@ -68,16 +69,8 @@ const written = async (name: string, { recorded }: Pick<TestLog, 'recorded'>): P
 /** What the server holds of a log. */
 const inServer = (): LogEvent[] => double.log.events.filter(({ stream }) => stream.startsWith('lethe.'));
 
-const storedInServer = async (): Promise<StoredEvent[]> => {
-  const store = await openEventStoreDb({ url: double.url, prefix: 'lethe.', mode: 'read-only' });
-  try {
-    const events: StoredEvent[] = [];
-    for await (const batch of store.readAll(0n)) events.push(...batch);
-    return events;
-  } finally {
-    await store.close();
-  }
-};
+const storedInServer = async (): Promise<StoredEvent[]> =>
+  storedEvents(await openEventStoreDb({ url: double.url, prefix: 'lethe.', mode: 'read-only' }));
 
 /** The names under which a row holds positions. */
 const POSITIONS = ['position', 'registeredAt', 'stoodUntil', 'seenAt', 'withdraws'];

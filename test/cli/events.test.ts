@@ -14,6 +14,7 @@ import { TYPES } from '../harness/event-arbitraries.js';
 import { generateLog, typesIn } from '../harness/log-generator.js';
 import { dumpOf, projected } from '../harness/projecting.js';
 import { startService, temporaryFolder, upload } from '../harness/service.js';
+import { storedEvents } from '../harness/stored-events.js';
 import { until } from '../harness/until.js';
 
 /*
@@ -32,16 +33,8 @@ afterAll(async () => {
   await rm(home, { recursive: true, force: true });
 });
 
-const storedIn = async (data: string): Promise<StoredEvent[]> => {
-  const store = await openSqliteEventStore({ file: logOf(data), prefix: 'lethe.', mode: 'read-only' });
-  try {
-    const events: StoredEvent[] = [];
-    for await (const batch of store.readAll(0n)) events.push(...batch);
-    return events;
-  } finally {
-    await store.close();
-  }
-};
+const storedIn = async (data: string): Promise<StoredEvent[]> =>
+  storedEvents(await openSqliteEventStore({ file: logOf(data), prefix: 'lethe.', mode: 'read-only' }));
 
 /** How many events are in a log for good: what is written and not committed goes with the process. */
 const countIn = (unfinished: string): number => {
