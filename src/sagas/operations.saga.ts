@@ -65,13 +65,20 @@ export class OperationsSaga {
     if (refused === null || signal.aborted) return;
     this.refused.set(operation.id, refused);
     await this.ports.reach();
-    const under = await this.ports.model.total('purges', [
-      of(operation),
-      { path: 'state', op: 'in', value: ['pending', 'failed'] },
-    ]);
-    if (under.rows > 0) return;
+    if (await this.isUnderWay(operation)) return;
     await this.complete(operation, refused);
     this.refused.delete(operation.id);
+  }
+
+  /** Whether a purge is to come that waits for no person. They are not counted: there may be very many, and this is asked with every batch. */
+  private async isUnderWay(operation: OperationRow): Promise<boolean> {
+    const some = await this.ports.model.find('purges', {
+      where: [of(operation), { path: 'state', op: 'in', value: ['pending', 'failed'] }],
+      sort: [{ path: 'state', descending: false }],
+      after: null,
+      limit: 1,
+    });
+    return some.length > 0;
   }
 
   /** Requests the purges. @returns what was refused; null where the process ends before the last */

@@ -39,6 +39,8 @@ export interface PurgeSagaPorts extends RoundsPorts {
  */
 export class PurgeSaga {
   private readonly running = new Map<string, Promise<void>>();
+  /** Read from the list and not yet looked at. A row may have become old by its turn: what is done follows from the stream. */
+  private listed = new Set<PurgeRow>();
   /** Rows that were dealt with, and the position at which the projection shows it. */
   private readonly settled = new Map<string, bigint>();
   private readonly firstSeen = new Map<string, { revision: number; at: number }>();
@@ -56,32 +58,46 @@ export class PurgeSaga {
     await Promise.allSettled(this.running.values());
   }
 
-  /** Starts what is due, as long as there are lanes. @returns milliseconds until something else is */
+  /**
+   * Starts what is due, as long as there are lanes: one that becomes free wakes it again. The list is read again once all that was read of
+   * it has been looked at. @returns milliseconds until something else is due
+   */
   private async fill(signal: AbortSignal): Promise<number> {
     let idle = IDLE_MS;
-    for (let after: [number, string] | null = null; ;) {
-      const page: PurgeRow[] = await this.ports.model.find('purges', {
-        where: [{ path: 'open', op: 'eq', value: true }],
-        sort: [
-          { path: 'purge.position', descending: false },
-          { path: 'uid', descending: false },
-        ],
-        after,
-        limit: PAGE,
-      });
-      for (const row of page) {
+    for (let after: [number, string] | null = null, isLast = false; ;) {
+      for (const row of this.listed) {
         if (this.running.size >= LANES || signal.aborted) return IDLE_MS;
+        this.listed.delete(row);
         idle = Math.min(idle, this.consider(row, signal));
       }
+      if (isLast || signal.aborted) return idle;
+      const page = await this.list(after);
+      this.listed = new Set(page);
+      isLast = page.length < PAGE;
       const last = page.at(-1);
-      if (page.length < PAGE || last === undefined) return idle;
-      after = [last.purge.position, last.uid];
+      if (last !== undefined) after = [last.purge.position, last.uid];
     }
+  }
+
+  /** A page of what is open and waits for no person. */
+  private async list(after: [number, string] | null): Promise<PurgeRow[]> {
+    return this.ports.model.find('purges', {
+      where: [
+        { path: 'open', op: 'eq', value: true },
+        { path: 'state', op: 'ne', value: 'parked' },
+      ],
+      sort: [
+        { path: 'purge.position', descending: false },
+        { path: 'uid', descending: false },
+      ],
+      after,
+      limit: PAGE,
+    });
   }
 
   private consider(row: PurgeRow, signal: AbortSignal): number {
     const key = `${row.registry}/${row.uid}`;
-    if (row.state === 'parked' || this.running.has(key)) return IDLE_MS;
+    if (this.running.has(key)) return IDLE_MS;
     if ((this.settled.get(key) ?? 0n) > this.ports.checkpoint()) return IDLE_MS;
     this.settled.delete(key);
     const rest = this.resting.get(key);

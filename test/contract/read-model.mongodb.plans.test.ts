@@ -160,10 +160,22 @@ describe.skipIf(missing !== null)(`query plans of MongoDB ${NEEDS_MONGOD}`, () =
   });
 
   test('the work-list of purges reads by_open', async () => {
-    const open: Condition[] = [{ path: 'open', op: 'eq', value: true }];
+    const open: Condition[] = [
+      { path: 'open', op: 'eq', value: true },
+      { path: 'state', op: 'ne', value: 'parked' },
+    ];
     const [plan] = await plansOf('purges', open, by('purge.position', false));
     expect(plan?.indexes).toBe('by_open');
     expect(plan?.looked).toBeLessThanOrEqual(50);
+  });
+
+  test('whether purges of an operation are to come is read from by_operation', async () => {
+    const pending: Condition[] = [
+      { path: 'purge.operation', op: 'eq', value: uid(1) },
+      { path: 'state', op: 'in', value: ['pending', 'failed'] },
+    ];
+    const [plan] = await plansOf('purges', pending, [{ path: 'state', descending: false }]);
+    expect(plan).toMatchObject({ indexes: 'by_operation', sorted: false });
   });
 
   test('the last ticks are read from the end of by_tick', async () => {

@@ -201,6 +201,16 @@ describe('query plans of SQLite', () => {
     }
   });
 
+  test('whether purges of an operation are to come is read from by_operation', () => {
+    const where: Condition[] = [
+      { path: 'purge.operation', op: 'eq', value: uid(1) },
+      { path: 'state', op: 'in', value: ['pending', 'failed'] },
+    ];
+    const [plan] = plans('purges', where, [{ path: 'state', descending: false }]);
+    expect(plan).toMatch(/INDEX purges_by_operation \(purge\.operation=\? AND state=\?\)/);
+    expect(plan).not.toMatch(SORT);
+  });
+
   test('what projections ask stands while the model loads', async () => {
     const asked: (() => void)[] = [
       () => {
@@ -244,8 +254,11 @@ describe('query plans of SQLite', () => {
           { path: 'purge.position', descending: false },
           { path: 'uid', descending: false },
         ];
-        const [plan] = plans('purges', [{ path: 'open', op: 'eq', value: true }], sort);
-        expect(plan).toMatch(/^SEARCH t USING INDEX purges_by_open \(open=\?\)/);
+        const where: Condition[] = [
+          { path: 'open', op: 'eq', value: true },
+          { path: 'state', op: 'ne', value: 'parked' },
+        ];
+        expect(plans('purges', where, sort)[0]).toMatch(/^SEARCH t USING INDEX purges_by_open \(open=\?\)/);
       },
       () => {
         const where: Condition[] = [

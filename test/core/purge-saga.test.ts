@@ -1,10 +1,11 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, test, vi } from 'vitest';
 import type { PurgeStep } from '../../src/commands/commands.js';
 import { seenFile } from '../../src/commands/content.js';
 import type { Ownership } from '../../src/commands/ownership.js';
 import type { Seen } from '../../src/events/events.js';
 import { PurgeSaga } from '../../src/sagas/purge.saga.js';
 import { systemRandom } from '../../src/system.js';
+import type { ReadModel } from '../../src/storage/read-model/port.js';
 import {
   deletionFailed,
   deletionStarted,
@@ -31,6 +32,16 @@ interface Given {
   readonly meanwhile?: readonly Happening[];
 }
 
+const portsOf = (clock: ManualClock, log: InMemoryLog, model: ReadModel) => ({
+  clock,
+  model,
+  journal: { store: log.open('lethe.'), prefix: 'lethe.', clock, appended: () => undefined },
+  onWork: () => () => undefined,
+  patienceMs: () => 0,
+  random: systemRandom,
+  retries: { attempts: 3, firstWaitMs: 1, maxWaitMs: 1 },
+});
+
 /** What a worker does with a record whose object is `a.csv`. @returns the first that it reports, or logs as an error */
 const worked = async (
   objects: InMemoryObjects,
@@ -53,15 +64,9 @@ const worked = async (
       return objects.open(PLACE);
     };
     const saga = new PurgeSaga({
-      clock,
+      ...portsOf(clock, log, model),
       log: { info: () => undefined, warn: () => undefined, error: (_, message) => resolve(message) },
-      onWork: () => () => undefined,
-      patienceMs: () => 0,
-      journal: { store: log.open('lethe.'), prefix: 'lethe.', clock, appended: () => undefined },
-      model,
       ownership: { assertOwned } as unknown as Ownership,
-      random: systemRandom,
-      retries: { attempts: 3, firstWaitMs: 1, maxWaitMs: 1 },
       report: async ({ report }) => {
         resolve(report);
         stop.abort();
@@ -74,6 +79,30 @@ const worked = async (
   await end;
   return said;
 };
+
+test('many purges are listed once, not once for each', async () => {
+  const story = new Story();
+  for (let i = 100; i < 250; i += 1) story.file(`F${i}`).purge(files(`F${i}`), null);
+  const log = new InMemoryLog();
+  log.load(story.log.stored);
+  const model = await projected(story.log.recorded);
+  const list = vi.spyOn(model, 'find');
+  const stop = new AbortController();
+  const reported = new Map<string, PurgeStep>();
+  const saga = new PurgeSaga({
+    ...portsOf(new ManualClock(), log, model),
+    log: { info: () => undefined, warn: () => undefined, error: () => undefined },
+    ownership: {} as unknown as Ownership,
+    report: async ({ ref, report }) => {
+      reported.set(ref.uid, report);
+      if (reported.size === 100) stop.abort();
+    },
+    checkpoint: () => BigInt(story.log.head),
+  });
+  await saga.run(stop.signal);
+  expect([...new Set([...reported.values()].map(({ step }) => step))]).toEqual(['keep']);
+  expect(list.mock.calls.filter(([collection]) => collection === 'purges')).toHaveLength(1);
+});
 
 describe('a purge', () => {
   let clock: ManualClock;

@@ -40,7 +40,7 @@ export const DELETING: readonly Mutant[] = [
   {
     id: 'rests-past-a-retry',
     file: 'src/sagas/purge.saga.ts',
-    before: `if (row.state === 'parked' || this.running.has(key)) return IDLE_MS;`,
+    before: `if (this.running.has(key)) return IDLE_MS;`,
     after: `if (row.state !== 'pending' || this.running.has(key)) return IDLE_MS;`,
     breaks: 'a deletion that failed once is never tried again',
     caughtBy: simulation(/I4 /),
@@ -128,7 +128,7 @@ export const DELETING: readonly Mutant[] = [
   {
     id: 'operation-ends-early',
     file: 'src/sagas/operations.saga.ts',
-    before: `    if (under.rows > 0) return;\n`,
+    before: `    if (await this.isUnderWay(operation)) return;\n`,
     after: ``,
     breaks: 'an operation is said to be complete while its purges are under way',
     caughtBy: { by: 'test', file: 'test/core/operations.test.ts', name: 'is not complete while' },

@@ -229,7 +229,7 @@ export interface Sort {
 
 export interface Find {
   readonly where: readonly Condition[];
-  /** The last path is unique within the collection, so that the order is total. Null sorts lowest. */
+  /** The last path is unique within the collection, so that the order is total; only who asks whether there is any row needs none. Null sorts lowest. */
   readonly sort: readonly Sort[];
   /** The sorted values of the last row that the caller has; null from the start. */
   readonly after: readonly Scalar[] | null;
