@@ -172,7 +172,7 @@ const open = async (config: Config, log: Log, opened: Closers): Promise<Service>
         await assertWhole(journal);
         // What was acknowledged before this start is read like this process's own writes: no query answers from before it.
         startedAt = await store.head();
-        progress.appended(startedAt);
+        progress.awaits(startedAt);
         await ownership.identify();
         // Once more: an import may have begun in between, and given the log its id.
         await assertWhole(journal);

@@ -10,6 +10,7 @@ import { AwaitPurge, GetRecord, IsLatest, PreviewPurge } from '../projections/qu
 import type { Previewed } from '../projections/query.handlers.js';
 import type { CatalogueRow, PurgeRow } from '../storage/read-model/port.js';
 import type { CommandAnswer } from './answers.js';
+import { API_PORTS, type ApiPorts } from './ports.js';
 import { asProblem, Problem } from './problem.js';
 import { preferredWait } from './request.js';
 import { previewWire, purgeWire, receiptWire, recordWire, tombstoneWire, warningsWire } from './wire.js';
@@ -20,10 +21,12 @@ export class Commanding {
   constructor(
     @Inject(CommandBus) private readonly commands: CommandBus,
     @Inject(QueryBus) private readonly queries: QueryBus,
+    @Inject(API_PORTS) private readonly ports: Pick<ApiPorts, 'progress'>,
   ) {}
 
-  /** Carries a command out. A refusal comes back with what its answer holds beside the sentence: tombstone or preview. */
+  /** Carries a command out, once queries have come near enough to what went before. A refusal comes back with what its answer holds beside the sentence: tombstone or preview. */
   async send(command: object, ref: Ref, storage: StorageWish = null): Promise<Result> {
+    await this.ports.progress.pace();
     try {
       return await this.commands.execute<object, Result>(command);
     } catch (error) {

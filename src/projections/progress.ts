@@ -14,6 +14,10 @@ export class ProjectionBehind extends Error {
 
 /** Longer than a projector that stands still is left alone (see the follower): its successor is then at work already. */
 const PATIENCE_MS = 3_000;
+/** How long after its append a command is seen by queries before the next one waits: far below what a query waits. */
+const AHEAD_MS = 1_000;
+/** The most appends whose times are kept: the oldest is what counts. */
+const KEPT = 10_000;
 
 interface Waiter {
   readonly position: Position;
@@ -27,6 +31,8 @@ interface Waiter {
 export class Progress {
   private reached: Position = 0n;
   private own: Position = 0n;
+  /** What this process appended and the model does not hold yet, oldest first. */
+  private ahead: { readonly position: Position; readonly at: number }[] = [];
   private work: Position = 0n;
   /** When the projection last moved, or last fell behind. */
   private behindSince = 0;
@@ -53,9 +59,15 @@ export class Progress {
     return this.own;
   }
 
-  appended(position: Position): void {
+  /** Queries wait for this position, too, as for what this process appended itself. */
+  awaits(position: Position): void {
     if (this.reached >= this.own) this.behindSince = this.clock.monotonic();
     if (position > this.own) this.own = position;
+  }
+
+  appended(position: Position): void {
+    this.awaits(position);
+    if (position > this.reached && this.ahead.length < KEPT) this.ahead.push({ position, at: this.clock.monotonic() });
   }
 
   /** How long the projection has stood still behind what this process appended, in milliseconds: the watchdog's measure. */
@@ -85,6 +97,8 @@ export class Progress {
     this.reached = checkpoint;
     this.movedAt = this.clock.monotonic();
     this.behindSince = this.clock.monotonic();
+    const first = this.ahead.findIndex(({ position }) => position > checkpoint);
+    this.ahead = first === -1 ? [] : this.ahead.slice(first);
     if (workAt > this.work) {
       this.work = workAt;
       for (const listener of this.listeners) listener();
@@ -108,6 +122,31 @@ export class Progress {
     this.movers.add(listener);
     this.onAwaited();
     return () => this.movers.delete(listener);
+  }
+
+  /**
+   * Before a command: waits while queries are late to see what this process appends, so that no burst of commands gets so far ahead that
+   * whoever reads waits in vain. Where the model stands still nothing is waited for: the log takes commands all the same.
+   */
+  async pace(): Promise<void> {
+    for (let restMs = this.tooFarAheadMs(); restMs > 0; restMs = this.tooFarAheadMs()) {
+      const timer = new AbortController();
+      let stop = (): unknown => undefined;
+      const moved = new Promise<void>((resolve) => {
+        stop = this.onMoved(resolve);
+      });
+      await Promise.race([moved, this.clock.sleep(restMs, timer.signal).catch(() => undefined)]);
+      stop();
+      timer.abort();
+    }
+  }
+
+  /** How many milliseconds a command waits for the model to move, and not longer; 0: it goes on. */
+  private tooFarAheadMs(): number {
+    const [oldest] = this.ahead;
+    const now = this.clock.monotonic();
+    if (oldest === undefined || now - oldest.at < AHEAD_MS) return 0;
+    return Math.max(0, this.movedAt + PATIENCE_MS - now);
   }
 
   /**

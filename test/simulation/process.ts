@@ -128,7 +128,7 @@ export class Process {
       {
         name: 'the event store',
         run: async () => {
-          this.progress.appended(await journal.store.head());
+          this.progress.awaits(await journal.store.head());
           await ownership.identify();
         },
       },
