@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { load, type Load } from './load.js';
 import { startLethe, using } from './processes.js';
 import { table, told, type Benchmark, type Report } from './report.js';
-import { get, list, register } from './requests.js';
+import { caughtUp, get, list, register } from './requests.js';
 import { fixed, median } from './statistics.js';
 
 const CASES = ['get by uid', 'list of 50', 'register'] as const;
@@ -35,7 +35,14 @@ export const emptying: Benchmark = async ({ quick, folders, say }) => {
     await round();
     const idle = [await round(), await round(), await round()];
     say(`putting ${records} records into the trash`);
-    for (let at = 0; at < records; at += BULK) await trash(url, folder.untouched.slice(at, at + BULK));
+    const trashing = performance.now();
+    let position = 0;
+    for (let at = 0; at < records; at += BULK) position = await trash(url, folder.untouched.slice(at, at + BULK));
+    const endedAt = performance.now();
+    const trashed: Trashed = {
+      perSecond: records / ((endedAt - trashing) / 1_000),
+      lagMs: await caughtUp(url, { position, endedAt }),
+    };
     say('emptying it');
     const began = performance.now();
     const answer = await fetch(`${url}/v1/trash?permanent=true`, { method: 'DELETE' });
@@ -51,16 +58,18 @@ export const emptying: Benchmark = async ({ quick, folders, say }) => {
     }
     const seconds = (performance.now() - began) / 1_000;
     if (seen.counts.purged < records || seen.counts.skipped > 0) throw new Error(`not purged: ${JSON.stringify(seen)}`);
-    return report(idle, busy, seen.counts.purged, seconds);
+    return report(trashed, idle, busy, seen.counts.purged, seconds);
   });
 };
 
-const trash = async (url: string, uids: readonly string[]): Promise<void> => {
+/** @returns the answer's position */
+const trash = async (url: string, uids: readonly string[]): Promise<number> => {
   const body = JSON.stringify({ action: 'trash', records: uids.map((uid) => ({ registry: 'files', uid })) });
   const headers = { 'content-type': 'application/json' };
   const answer = await fetch(`${url}/v1/bulk`, { method: 'POST', headers, body });
   const { results } = z.object({ results: z.array(z.object({ status: z.number() })) }).parse(await answer.json());
   if (results.some(({ status }) => status !== 200)) throw new Error('a record could not be trashed');
+  return Number(answer.headers.get('x-position'));
 };
 
 const visible = async (url: string): Promise<string[]> => {
@@ -72,7 +81,14 @@ const visible = async (url: string): Promise<string[]> => {
 const look = async (place: string): Promise<z.infer<typeof operationSchema>> =>
   operationSchema.parse(await (await fetch(place)).json());
 
+interface Trashed {
+  readonly perSecond: number;
+  /** From the last answer until a query saw all of it. */
+  readonly lagMs: number;
+}
+
 const report = (
+  trashed: Trashed,
   idle: readonly Record<Case, Load>[],
   busy: readonly Record<Case, Load>[],
   purged: number,
@@ -87,6 +103,10 @@ const report = (
   );
   return {
     results: [
+      told(
+        `Trashing by ${fixed(BULK, 0)} a request`,
+        `${fixed(trashed.perSecond, 0)} a second; a query saw the last ${fixed(trashed.lagMs, 0)} ms after its answer`,
+      ),
       told(
         'Emptying the trash',
         `${fixed(purged, 0)} records in ${fixed(seconds, 0)} s: ${fixed(purged / seconds, 0)} a second`,

@@ -82,7 +82,10 @@ export const counted = async (
 };
 
 /** @returns milliseconds from the last answer until a query answered with everything in it */
-const caughtUp = async (url: string, { position, endedAt }: Load): Promise<number> => {
+export const caughtUp = async (
+  url: string,
+  { position, endedAt }: Pick<Load, 'position' | 'endedAt'>,
+): Promise<number> => {
   for (const late = performance.now() + 60_000; performance.now() < late;) {
     const answer = await fetch(`${url}/v1/files?limit=1`, { headers: { 'X-Min-Position': String(position) } });
     await answer.arrayBuffer();
