@@ -12,7 +12,7 @@ import {
 } from '../../src/commands/commands.js';
 import { RegisterFile, UploadFile, type FileMetadata } from '../../src/commands/file.commands.js';
 import type { EventType, StorageWish } from '../../src/events/events.js';
-import { commandIdOf, sha256, uidOf } from '../../src/events/ids.js';
+import { commandIdOf, sha256, uidOf, uidOfName } from '../../src/events/ids.js';
 import type { Json, Ref, Shown } from '../../src/events/vocabulary.js';
 import type { Store } from './calls.js';
 
@@ -58,6 +58,7 @@ export type Operation =
       readonly registry: 'datasets' | 'labels' | 'runs';
       readonly files?: readonly string[];
     })
+  | (Registering & { readonly do: 'create'; readonly registry: 'storages'; readonly root: string })
   /** With `path` as a semantic key. */
   | (OfFile & {
       readonly do: 'upload';
@@ -119,7 +120,8 @@ export class Names {
     for (const operation of operations) {
       if (!('name' in operation)) continue;
       const registry = registryOf(operation);
-      this.refs.set(operation.name, { registry, uid: uidOf(commandIdFor(operation)) });
+      const uid = registry === 'storages' ? uidOfName(registry, operation.name, 0) : uidOf(commandIdFor(operation));
+      this.refs.set(operation.name, { registry, uid });
     }
   }
 
@@ -218,6 +220,10 @@ export const refOf = (names: Names, operation: Operation): Ref | null => {
 export const envelopeFor = envelopeOf;
 
 const fieldsOf = (names: Names, operation: Operation & { do: 'create' }): RegisterRecord['fields'] => {
+  if (operation.registry === 'storages') {
+    const { name, root } = operation;
+    return { kind: 'plain', name, description: null, data: { root, managed: true }, place: null };
+  }
   if (operation.registry !== 'datasets')
     return { kind: 'plain', name: operation.name, description: null, data: null, place: null };
   return {

@@ -40,6 +40,8 @@ export interface Outside {
   readonly scheduler: Scheduler;
   readonly calls: Calls;
   readonly roots: readonly Root[];
+  /** Allowed, and no storage's of the configuration. */
+  readonly spare: Root;
   readonly trashDays: number | null;
   readonly openLog: () => EventStore;
   readonly model: ReadModel;
@@ -81,7 +83,7 @@ export class Process {
     const log = logOf(this.life, scheduler);
     const store = (): EventStore => logPort(calls, this.life, outside.openLog(), random.fork(), outside.logWatch);
     const model = modelPort(calls, this.life, 'model', outside.model);
-    const stores = storesPort(calls, this.life, outside.roots, outside.openObjects, outside.watch);
+    const stores = storesPort(calls, this.life, [...outside.roots, outside.spare], outside.openObjects, outside.watch);
     const journal: Journal = {
       store: store(),
       prefix: PREFIX,

@@ -97,6 +97,45 @@ export class Maker {
     return random.happens(0.25) ? { ...operation, keyless: true } : operation;
   }
 
+  /**
+   * Calls of two clients on storages that come and go at one place: one that is purged protects nothing any more, and what is being deleted
+   * in it goes on beneath the next.
+   */
+  movers(root: string): Operation[][] {
+    const { random } = this;
+    const [first, second] = [this.name('S', 'storages'), this.name('S', 'storages')];
+    const found: string[] = [];
+    const storage = (name: string): Operation => ({ do: 'create', id: this.id(), name, registry: 'storages', root });
+    const file = (storage: string, path: string, registers = 0.9): Operation => {
+      const name = this.name('F', 'files');
+      found.push(name);
+      const shared = { id: this.id(), name, storage, path };
+      return random.happens(registers)
+        ? { do: 'register', ...shared }
+        : { do: 'upload', ...shared, content: random.pick(CONTENTS) };
+    };
+    const purge = (target: string, storage: 'delete' | null = 'delete'): Operation => {
+      return { do: 'purge', id: this.id(), target, storage, dryRun: false, waitMs: 0 };
+    };
+    const pause = (): Operation => ({ do: 'pause', id: this.id(), ms: random.pick([10, 100, 300, 1_000]) });
+    // A deletion that fails stands until it is tried again, and the store is there again before that.
+    const slow = (): Operation => {
+      return { do: random.pick(['down', 'deaf']), id: this.id(), store: 'objects', ms: random.pick([30, 100, 300]) };
+    };
+    const life = [storage(first), file(first, 'w'), purge(found[0] ?? first), slow(), purge(first), storage(second)];
+    const others = [
+      () => file(second, random.pick(['w', 'w', 'v'])),
+      () => file('default', 'sp/w'),
+      () => purge(random.pick([first, second, ...found]), random.pick(['delete', null])),
+      pause,
+      pause,
+    ];
+    return [
+      [...life.filter(() => random.happens(0.95)), pause(), file(second, 'w')],
+      Array.from({ length: 1 + random.below(4) }, () => random.pick(others)()),
+    ];
+  }
+
   /** Any call, the kinds that this schedule is fond of rather than others. */
   private next(): Operation {
     const { random } = this;

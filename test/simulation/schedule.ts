@@ -41,6 +41,9 @@ export const ROOTS: readonly Root[] = [
   { name: 'shut', root: 'file:/s/shut', managed: false, place: 'memory:/s/shut/' },
 ];
 
+/** Where storages come and go while the clients are at it. */
+export const SPARE: Root = { name: '', root: 'file:/s/sp', managed: true, place: 'memory:/s/sp/' };
+
 const BOTH = { api: true, worker: true };
 const SHAPES: readonly (readonly Roles[])[] = [
   [BOTH],
@@ -64,7 +67,7 @@ export const scheduleOf = (seed: number): Schedule => {
   const clients = Array.from({ length: 2 + random.below(5) }, () =>
     Array.from({ length: 1 + random.below(4) }, () => maker.call()),
   );
-  return {
+  const schedule = {
     seed,
     uneven: random.happens(0.6),
     stalls: random.pick([0, 0, 0.05, 0.15, 0.3]),
@@ -85,7 +88,17 @@ export const scheduleOf = (seed: number): Schedule => {
     faults: faultsFrom(random),
     bucket: random.happens(0.2),
   };
+  // After all else: the other schedules are what they were before there were these.
+  if (!random.happens(0.2)) return schedule;
+  return {
+    ...schedule,
+    objects: { ...schedule.objects, 'memory:/s/sp/w': 'c1' },
+    clients: [...clients, ...maker.movers(rootIn(schedule.bucket, SPARE))],
+  };
 };
+
+/** A root as a schedule's storages have it. */
+export const rootIn = (bucket: boolean, { root }: Root): string => (bucket ? root.replace(/^file:/, 's3:') : root);
 
 /** None in a third of all schedules, so that races alone are looked at too; else few or many. */
 const faultsFrom = (random: SimulatedRandom): Fault[] => {

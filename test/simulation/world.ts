@@ -13,7 +13,7 @@ import { Calls, type Life } from './calls.js';
 import { Client, type Asked } from './client.js';
 import { commandIdFor, Names, type Operation } from './operations.js';
 import { PREFIX, Process, type Roles } from './process.js';
-import { ROOTS, type Schedule } from './schedule.js';
+import { rootIn, ROOTS, SPARE, type Schedule } from './schedule.js';
 import { Endless, Scheduler } from './scheduler.js';
 
 /** What Lethe took away, and when. */
@@ -255,8 +255,9 @@ export class World {
     const roots = ROOTS.map((each) => ({
       ...each,
       managed: each.managed !== (each.name === flipped),
-      root: this.schedule.bucket === true ? each.root.replace(/^file:/, 's3:') : each.root,
+      root: rootIn(this.schedule.bucket === true, each),
     }));
+    const spare = { ...SPARE, root: rootIn(this.schedule.bucket === true, SPARE) };
     this.processes[index] = new Process(
       name,
       roles,
@@ -264,6 +265,7 @@ export class World {
         scheduler: this.scheduler,
         calls: this.calls,
         roots,
+        spare,
         trashDays: this.schedule.trashDays,
         openLog: () => this.log.open(PREFIX),
         model: this.model,
