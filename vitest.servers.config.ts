@@ -1,11 +1,11 @@
 import { defineConfig } from 'vitest/config';
 
-/** What needs real servers: `npm run servers` fetches them, and each file starts its own. One file at a time: several servers and processes a file. */
+/** What needs real servers: `npm run servers` fetches them, and each file starts its own. Two files at a time: they wait as much as they work. */
 export default defineConfig({
   test: {
     include: ['test/**/*.{mongodb,minio,servers}*.test.ts'],
     pool: 'forks',
-    fileParallelism: false,
+    maxWorkers: 2,
     testTimeout: 120_000,
     hookTimeout: 600_000,
   },
