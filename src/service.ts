@@ -7,7 +7,7 @@ import { lockDataFolder, openEventStore, openObjectStores, openReadModel, usesDa
 import { BODY_LIMIT, EdgeAdapter, installEdge } from './api/edge.js';
 import { installOpenApi } from './api/openapi.js';
 import type { ApiPorts } from './api/ports.js';
-import { installUi } from './api/ui.js';
+import { installDocs, installUi } from './api/ui.js';
 import { Streaming } from './api/streaming.js';
 import { refusingUnread } from './api/unread.js';
 import { EVENT_BEAT, eventMessage } from './api/wire.js';
@@ -260,8 +260,10 @@ const createApp = async (
   metrics.countRequests(adapter.getInstance());
   app.useGlobalFilters(await installEdge(adapter.getInstance(), api));
   if (config.roles.api) {
-    installOpenApi(app, config.registries, config.apiKeys.length > 0);
-    installUi(adapter.getInstance());
+    const server = adapter.getInstance();
+    installOpenApi(server, config.registries, config.apiKeys.length > 0);
+    installDocs(server);
+    installUi(server);
   }
   await app.init();
   await adapter.getInstance().ready();

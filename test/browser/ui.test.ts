@@ -285,6 +285,17 @@ describe.skipIf(!hasBrowser)('the web UI [needs chromium]', () => {
       .getByRole('heading', { name: /^Lethe/ })
       .first()
       .waitFor();
+    await page.getByRole('link', { name: 'Service' }).click();
+    await page
+      .getByRole('button', { name: /^get \/v1\/stats/i })
+      .first()
+      .click();
+    await page.getByRole('button', { name: 'Try it out' }).click();
+    await page.getByRole('button', { name: 'Execute' }).click();
+    await page
+      .getByText(/lagEvents/)
+      .first()
+      .waitFor();
     expect(elsewhere).toEqual([]);
   });
 });

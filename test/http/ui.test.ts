@@ -14,11 +14,17 @@ beforeAll(async () => {
 
 afterAll(() => discard(service));
 
-const addresses = readdirSync(new URL('../../web/', import.meta.url)).map((name) =>
-  name === 'index.html' ? '/' : `/ui/${name}`,
+const files = readdirSync(new URL('../../web/', import.meta.url), { withFileTypes: true }).filter((entry) =>
+  entry.isFile(),
 );
+const addresses = [
+  ...files.map(({ name }) => (name === 'index.html' ? '/' : `/ui/${name}`)),
+  ...['', '/', '/start.js', '/swagger-ui.css', '/swagger-ui-bundle.js', '/favicon-32x32.png'].map(
+    (name) => `/docs${name}`,
+  ),
+];
 
-describe('the files of the web UI', () => {
+describe('the files of the web UI, and of the page that describes the API', () => {
   it.each(addresses)('%s runs nothing but its own, and is sent once', async (address) => {
     const first = await service.request('GET', address);
     expect(first.status).toBe(200);
@@ -34,7 +40,13 @@ describe('the files of the web UI', () => {
   });
 
   it('lead nowhere else', async () => {
-    for (const path of ['/ui/', '/ui/..%2fpackage.json', '/ui/%2e%2e/package.json', '/ui/index.html'])
+    for (const path of [
+      '/ui/',
+      '/ui/..%2fpackage.json',
+      '/ui/%2e%2e/package.json',
+      '/ui/index.html',
+      '/docs/index.html',
+    ])
       expect((await service.request('GET', path)).status).toBe(404);
   });
 
