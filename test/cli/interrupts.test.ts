@@ -36,7 +36,9 @@ const owned = (root: string): Promise<string> =>
 
 beforeAll(async () => {
   stray = await folder();
-  service = await startService({ config: { storages: [{ name: 'stray', root: `file:${stray}` }] } });
+  // What has failed is tried again when a person says so, and not before.
+  const purges = { firstWaitMs: 300_000 };
+  service = await startService({ config: { purges, storages: [{ name: 'stray', root: `file:${stray}` }] } });
   on = commandsOn(service);
 });
 

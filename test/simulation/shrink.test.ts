@@ -22,6 +22,8 @@ it('a schedule is cut short to what it takes to see its failure', { timeout: 120
   const small = await shrink(scheduleOf(seed), neverEnds);
   expect(await neverEnds(small)).toBe(true);
   expect(small.faults).toEqual([]);
-  expect(small.clients.flat().map((operation) => operation.do)).toEqual([expect.stringMatching(/purge|empty/)]);
-  expect(small.setup.length).toBeLessThanOrEqual(2);
+  const left = small.clients.flat().map((operation) => operation.do);
+  expect(left.at(-1)).toMatch(/purge|empty/);
+  // What is purged has to be there.
+  expect(small.setup.length + left.length).toBeLessThanOrEqual(3);
 });
