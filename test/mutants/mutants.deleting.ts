@@ -2,7 +2,7 @@ import type { Mutant } from './mutant.js';
 
 /* What the sagas do: purges, step by step, and long work. */
 
-const simulation = (says: RegExp, seeds = 200): Mutant['caughtBy'] => ({ by: 'simulation', says, seeds });
+const simulation = (says: RegExp, seeds = 600): Mutant['caughtBy'] => ({ by: 'simulation', says, seeds });
 
 export const DELETING: readonly Mutant[] = [
   {

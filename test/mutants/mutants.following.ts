@@ -2,7 +2,7 @@ import type { Mutant } from './mutant.js';
 
 /* What the projection makes of the log: each event once, in order, and the verdicts on purges and references. */
 
-const simulation = (says: RegExp, seeds = 200): Mutant['caughtBy'] => ({ by: 'simulation', says, seeds });
+const simulation = (says: RegExp, seeds = 600): Mutant['caughtBy'] => ({ by: 'simulation', says, seeds });
 
 export const FOLLOWING: readonly Mutant[] = [
   {
@@ -148,5 +148,21 @@ export const FOLLOWING: readonly Mutant[] = [
     after: `row.deleting && !deleting ? null : row.stoodUntil`,
     breaks: 'a deletion that has ended is forgotten by those who looked while it stood',
     caughtBy: { by: 'test', file: 'test/core/withdrawals.test.ts', name: 'regVsDelete' },
+  },
+  {
+    id: 'pace-waits-for-nobody',
+    file: 'src/projections/progress.ts',
+    before: `now - oldest.at < AHEAD_MS`,
+    after: `now - oldest.at < Infinity`,
+    breaks: 'a burst of commands gets so far ahead of the read model that whoever reads waits in vain',
+    caughtBy: { by: 'test', file: 'test/core/progress.test.ts', name: 'waits where they are late' },
+  },
+  {
+    id: 'pace-waits-for-ever',
+    file: 'src/projections/progress.ts',
+    before: `Math.max(0, this.movedAt + PATIENCE_MS - now)`,
+    after: `AHEAD_MS`,
+    breaks: 'no command is taken while the read model stands still',
+    caughtBy: { by: 'test', file: 'test/core/progress.test.ts', name: 'waits for no model that stands still' },
   },
 ];

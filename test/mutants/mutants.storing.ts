@@ -2,7 +2,7 @@ import type { Mutant } from './mutant.js';
 
 /* Bytes and their owners, and what each adapter promises. */
 
-const simulation = (says: RegExp, seeds = 200): Mutant['caughtBy'] => ({ by: 'simulation', says, seeds });
+const simulation = (says: RegExp, seeds = 600): Mutant['caughtBy'] => ({ by: 'simulation', says, seeds });
 
 export const STORING: readonly Mutant[] = [
   {
