@@ -17,8 +17,8 @@ import { throughput } from './throughput.js';
 import { upload } from './upload.js';
 
 /*
- * `npm run bench` measures everything and writes bench/RESULTS.md; `npm run bench -- <name…>` measures a part and only prints it.
- * `--quick` takes small numbers and only prints: to see whether everything runs.
+ * `npm run bench` measures everything and writes bench/RESULTS.md; `npm run bench -- <name…>` measures a part and only prints it, or
+ * with `--write` writes bench/RESULTS.<name…>.md. `--quick` takes small numbers and only prints: to see whether everything runs.
  */
 
 interface Part {
@@ -43,7 +43,7 @@ const WHOLE: readonly Part[] = [
 const BY_NAME: readonly Part[] = [...WHOLE, { name: 'profile', title: 'Profile', benchmark: profile }];
 
 const { values, positionals } = parseArgs({
-  options: { quick: { type: 'boolean', default: false } },
+  options: { quick: { type: 'boolean', default: false }, write: { type: 'boolean', default: false } },
   allowPositionals: true,
 });
 const unknown = positionals.filter((name) => !BY_NAME.some((part) => part.name === name));
@@ -53,7 +53,7 @@ if (unknown.length > 0) {
   );
   process.exit(2);
 }
-const { quick } = values;
+const { quick, write } = values;
 const chosen = positionals.length === 0 ? WHOLE : BY_NAME.filter(({ name }) => positionals.includes(name));
 
 const scratch = makeScratchFolder();
@@ -78,7 +78,7 @@ for (const { name, title, benchmark } of chosen) {
     failures.push({ name, why: error instanceof Error ? error.message : String(error) });
   }
 }
-const run: Run = { at, quick, machine: measuredOn, parts, failures };
+const run: Run = { at, quick, only: positionals, machine: measuredOn, parts, failures };
 process.stdout.write(markdown(run));
-if (positionals.length === 0 && !quick) say(`written to ${await writeResults(run)}`);
+if ((positionals.length === 0 || write) && !quick) say(`written to ${await writeResults(run)}`);
 process.exit(failures.length === 0 ? 0 : 1);

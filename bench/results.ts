@@ -5,25 +5,26 @@ import { format, resolveConfig } from 'prettier';
 import { ROOT } from './places.js';
 import { table, type Report, type Result } from './report.js';
 
-const RESULTS = join(ROOT, 'bench', 'RESULTS.md');
 /** Written by hand: what takes the time where a number falls short. */
 const NOTES = join(ROOT, 'bench', 'NOTES.md');
 
 export interface Run {
   readonly at: Date;
   readonly quick: boolean;
+  /** The parts that were asked for; none: all. */
+  readonly only: readonly string[];
   readonly machine: readonly (readonly [string, string])[];
   readonly parts: readonly { readonly name: string; readonly title: string; readonly report: Report }[];
   readonly failures: readonly { readonly name: string; readonly why: string }[];
 }
 
 /** A run as Markdown. */
-export const markdown = ({ at, quick, machine, parts, failures }: Run): string => {
+export const markdown = ({ at, quick, only, machine, parts, failures }: Run): string => {
   const results = parts.flatMap(({ report }) => report.results);
   const short = results.filter(({ met }) => met === false);
   const text = [
     '# Benchmarks',
-    `Made by \`npm run bench\` on ${at.toISOString().slice(0, 10)} from ${commit()}; don't edit it.` +
+    `Made by \`npm run bench${only.length === 0 ? '' : ` -- ${only.join(' ')}`}\` on ${at.toISOString().slice(0, 10)} from ${commit()}; don't edit it.` +
       (quick ? ' **A quick run: its numbers are too small to mean anything.**' : ''),
     table(['machine', ''], machine),
     'The load comes from one process on the same machine, so that it and what it measures share the cores, the floor as much as Lethe. ' +
@@ -35,7 +36,7 @@ export const markdown = ({ at, quick, machine, parts, failures }: Run): string =
     short.length === 0
       ? 'Nothing that was wanted was missed.'
       : short.map(({ what, measured, wanted }) => `- ${what}: ${measured}; wanted ${wanted ?? ''}.`).join('\n'),
-    ...(existsSync(NOTES) ? [readFileSync(NOTES, 'utf8').trim()] : []),
+    ...(only.length === 0 && existsSync(NOTES) ? [readFileSync(NOTES, 'utf8').trim()] : []),
     ...parts.flatMap(({ title, report }) => [`## ${title}`, report.details]),
   ];
   return `${text.join('\n\n')}\n`;
@@ -49,9 +50,10 @@ const row = ({ what, measured, wanted, met }: Result): string[] => [
 ];
 
 export const writeResults = async (run: Run): Promise<string> => {
-  const options = await resolveConfig(RESULTS);
-  writeFileSync(RESULTS, await format(markdown(run), { ...options, filepath: RESULTS }));
-  return RESULTS;
+  const file = join(ROOT, 'bench', ['RESULTS', ...run.only, 'md'].join('.'));
+  const options = await resolveConfig(file);
+  writeFileSync(file, await format(markdown(run), { ...options, filepath: file }));
+  return file;
 };
 
 const commit = (): string => {
