@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** What takes minutes: kill -9 in a loop, full disks, millions of rows. All at once: none of them measures time. */
+/** What takes minutes: kill -9 in a loop, a million rows. Two files at a time, as elsewhere: none of them measures time. */
 export default defineConfig({
   test: {
     include: ['test/long/**/*.test.ts'],

@@ -54,6 +54,10 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 const { quick, write } = values;
+if (quick && write) {
+  process.stderr.write('The numbers of a quick run are too small to be written down: leave --quick or --write out.\n');
+  process.exit(2);
+}
 const chosen = positionals.length === 0 ? WHOLE : BY_NAME.filter(({ name }) => positionals.includes(name));
 
 const scratch = makeScratchFolder();

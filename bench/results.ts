@@ -24,7 +24,7 @@ export const markdown = ({ at, quick, only, machine, parts, failures }: Run): st
   const short = results.filter(({ met }) => met === false);
   const text = [
     '# Benchmarks',
-    `Made by \`npm run bench${only.length === 0 ? '' : ` -- ${only.join(' ')}`}\` on ${at.toISOString().slice(0, 10)} from ${commit()}; don't edit it.` +
+    `Made by \`npm run bench${only.length === 0 ? '' : ` -- ${only.join(' ')} --write`}\` on ${at.toISOString().slice(0, 10)} from ${commit()}; don't edit it.` +
       (quick ? ' **A quick run: its numbers are too small to mean anything.**' : ''),
     table(['machine', ''], machine),
     'The load comes from one process on the same machine, so that it and what it measures share the cores, the floor as much as Lethe. ' +

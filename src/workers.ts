@@ -29,7 +29,7 @@ export const startSagas = (
   const onWork = (listener: () => void): (() => void) => progress.onWork(listener);
   const patienceMs = (): number => progress.patienceMs();
   const send = async (command: object): Promise<void> => {
-    await progress.pace();
+    await progress.pace(stop.signal);
     await bus.execute(command);
   };
   const purges = new PurgeSaga({

@@ -21,12 +21,12 @@ export class Commanding {
   constructor(
     @Inject(CommandBus) private readonly commands: CommandBus,
     @Inject(QueryBus) private readonly queries: QueryBus,
-    @Inject(API_PORTS) private readonly ports: Pick<ApiPorts, 'progress'>,
+    @Inject(API_PORTS) private readonly ports: Pick<ApiPorts, 'progress' | 'stopping'>,
   ) {}
 
   /** Carries a command out, once queries have come near enough to what went before. A refusal comes back with what its answer holds beside the sentence: tombstone or preview. */
   async send(command: object, ref: Ref, storage: StorageWish = null): Promise<Result> {
-    await this.ports.progress.pace();
+    await this.ports.progress.pace(this.ports.stopping);
     try {
       return await this.commands.execute<object, Result>(command);
     } catch (error) {

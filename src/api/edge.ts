@@ -85,7 +85,7 @@ export const installEdge = async (server: FastifyInstance, ports: ApiPorts): Pro
   server.setErrorHandler((error, request, reply) => {
     send(error, request, reply);
   });
-  // Only what a route finds not to be there, a file of the API's description, still comes here.
+  // Whatever still comes here is not answered in the framework's own words.
   server.setNotFoundHandler((request, reply) => {
     send(nothingThere(request, routes), request, reply);
   });
@@ -151,7 +151,6 @@ const REGISTRY = `(?!(?:${[...RESERVED_NAMES].join('|')})(?:/|$))[^/]+`;
 const collectRoutes = (server: FastifyInstance): Route[] => {
   const routes: Route[] = [];
   server.addHook('onRoute', ({ method, url }) => {
-    if (url.includes('*')) return;
     const pattern = new RegExp(
       `^${url.replaceAll('.', '\\.').replace(/:[A-Za-z]+/g, (name) => (name === ':registry' ? REGISTRY : '[^/]+'))}$`,
     );

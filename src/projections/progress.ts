@@ -16,7 +16,9 @@ export class ProjectionBehind extends Error {
 const PATIENCE_MS = 3_000;
 /** How long after its append a command is seen by queries before the next one waits: far below what a query waits. */
 const AHEAD_MS = 1_000;
-/** The most appends whose times are kept: the oldest is what counts. */
+/** The longest that a command waits for that. */
+const PACE_MS = 2_000;
+/** The most appends whose times are kept. */
 const KEPT = 10_000;
 
 interface Waiter {
@@ -32,7 +34,7 @@ export class Progress {
   private reached: Position = 0n;
   private own: Position = 0n;
   /** What this process appended and the model does not hold yet, oldest first. */
-  private ahead: { readonly position: Position; readonly at: number }[] = [];
+  private ahead: { position: Position; readonly at: number }[] = [];
   private work: Position = 0n;
   /** When the projection last moved, or last fell behind. */
   private behindSince = 0;
@@ -67,7 +69,10 @@ export class Progress {
 
   appended(position: Position): void {
     this.awaits(position);
-    if (position > this.reached && this.ahead.length < KEPT) this.ahead.push({ position, at: this.clock.monotonic() });
+    if (position <= this.reached) return;
+    const last = this.ahead.at(-1);
+    if (last === undefined || this.ahead.length < KEPT) this.ahead.push({ position, at: this.clock.monotonic() });
+    else if (position > last.position) last.position = position;
   }
 
   /** How long the projection has stood still behind what this process appended, in milliseconds: the watchdog's measure. */
@@ -126,19 +131,23 @@ export class Progress {
 
   /**
    * Before a command: waits while queries are late to see what this process appends, so that no burst of commands gets so far ahead that
-   * whoever reads waits in vain. Where the model stands still nothing is waited for: the log takes commands all the same.
+   * whoever reads waits in vain. It waits for two seconds at most, not at all for a model that stands still, and no longer than until the
+   * signal aborts: the log takes commands all the same.
    */
-  async pace(): Promise<void> {
-    for (let restMs = this.tooFarAheadMs(); restMs > 0; restMs = this.tooFarAheadMs()) {
-      const timer = new AbortController();
-      let stop = (): unknown => undefined;
-      const moved = new Promise<void>((resolve) => {
-        stop = this.onMoved(resolve);
-      });
-      await Promise.race([moved, this.clock.sleep(restMs, timer.signal).catch(() => undefined)]);
-      stop();
-      timer.abort();
-    }
+  async pace(signal: AbortSignal): Promise<void> {
+    const end = this.clock.monotonic() + PACE_MS;
+    const rest = (): number => Math.min(this.tooFarAheadMs(), end - this.clock.monotonic());
+    for (let restMs = rest(); restMs > 0 && !signal.aborted; restMs = rest()) await this.movedWithin(restMs, signal);
+  }
+
+  private async movedWithin(ms: number, signal: AbortSignal): Promise<void> {
+    const timer = new AbortController();
+    const over = (): void => timer.abort();
+    signal.addEventListener('abort', over, { once: true });
+    const stop = this.onMoved(over);
+    await this.clock.sleep(ms, timer.signal).catch(() => undefined);
+    stop();
+    signal.removeEventListener('abort', over);
   }
 
   /** How many milliseconds a command waits for the model to move, and not longer; 0: it goes on. */

@@ -71,12 +71,19 @@ export class PurgeSaga {
         idle = Math.min(idle, this.consider(row, signal));
       }
       if (isLast || signal.aborted) return idle;
+      if (after === null) this.forget();
       const page = await this.list(after);
       this.listed = new Set(page);
       isLast = page.length < PAGE;
       const last = page.at(-1);
       if (last !== undefined) after = [last.purge.position, last.uid];
     }
+  }
+
+  /** What the projection shows as dealt with is on the list no more. */
+  private forget(): void {
+    const checkpoint = this.ports.checkpoint();
+    for (const [key, position] of this.settled) if (position <= checkpoint) this.settled.delete(key);
   }
 
   /** A page of what is open and waits for no person. */

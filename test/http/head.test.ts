@@ -48,6 +48,8 @@ const ROWS: readonly Row[] = [
   ['/health/live', 200],
   ['/health/ready', 200],
   ['/openapi.json', 200],
+  ['/docs', 200],
+  ['/docs/swagger-ui-bundle.js', 200],
 ];
 
 it.each(ROWS.map(([path, status, headers = {}]) => ({ path, status, headers })))(

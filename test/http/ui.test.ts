@@ -51,7 +51,9 @@ describe('the files of the web UI, and of the page that describes the API', () =
   });
 
   it('take no other method', async () => {
-    const answer = await service.request('POST', '/', { json: {} });
-    expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
+    for (const address of ['/', '/docs', '/openapi.json']) {
+      const answer = await service.request('POST', address, { json: {} });
+      expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
+    }
   });
 });

@@ -162,7 +162,7 @@ export const FOLLOWING: readonly Mutant[] = [
     file: 'src/projections/progress.ts',
     before: `Math.max(0, this.movedAt + PATIENCE_MS - now)`,
     after: `AHEAD_MS`,
-    breaks: 'no command is taken while the read model stands still',
+    breaks: 'every command takes two seconds while the read model stands still',
     caughtBy: { by: 'test', file: 'test/core/progress.test.ts', name: 'waits for no model that stands still' },
   },
 ];
