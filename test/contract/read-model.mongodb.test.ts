@@ -229,6 +229,9 @@ describe('MongoDB, without a server', () => {
     expect(as(189, 'PrimarySteppedDown')).toBeInstanceOf(Unavailable);
     expect(as(50, 'MaxTimeMSExpired')).toBeInstanceOf(Unavailable);
     expect(as(2, 'BadValue')).toBeInstanceOf(MongoServerError);
+    // As a socket says it itself: the driver leaves that as it is.
+    const ended = Object.assign(new Error('This socket has been ended by the other party'), { code: 'EPIPE' });
+    expect(asStorageError('the model', ended)).toBeInstanceOf(Unavailable);
     const mistake = new TypeError('mine');
     expect(asStorageError('the model', mistake)).toBe(mistake);
   });

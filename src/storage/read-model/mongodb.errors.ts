@@ -44,7 +44,9 @@ const MISTAKES: ReadonlySet<string> = new Set([
 
 /** One of the port's few errors where the driver's says as much; anything else is a bug and stays as it is. */
 export const asStorageError = (name: string, error: unknown): unknown => {
-  if (!(error instanceof MongoError)) return error;
+  if (!(error instanceof MongoError)) {
+    return isOfSocket(error) ? new Unavailable(`${name}: ${error.message}. ${BROKEN}`, { cause: error }) : error;
+  }
   const what = `${name}: ${error.message}`;
   if (!(error instanceof MongoServerError)) {
     return MISTAKES.has(error.name) ? error : new Unavailable(`${what}. ${hint(error)}`, { cause: error });
@@ -62,6 +64,26 @@ export const asStorageError = (name: string, error: unknown): unknown => {
   );
 };
 
+/** A command that does not fit into the socket's buffer at once fails with the socket's own error, which the driver leaves as it is. */
+const SOCKET_CODES: ReadonlySet<unknown> = new Set([
+  'ECONNABORTED',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EHOSTUNREACH',
+  'ENETDOWN',
+  'ENETUNREACH',
+  'EPIPE',
+  'ERR_SOCKET_CLOSED',
+  'ERR_STREAM_DESTROYED',
+  'ERR_STREAM_WRITE_AFTER_END',
+  'ETIMEDOUT',
+]);
+
+const isOfSocket = (error: unknown): error is Error =>
+  error instanceof Error && 'code' in error && SOCKET_CODES.has(error.code);
+
+const BROKEN = 'Nothing was written; look whether the server runs and can be reached from here';
+
 const OUT_OF_DISK_SPACE = 14_031;
 const LABELS: ReadonlySet<string> = new Set([
   'TransientTransactionError',
@@ -73,7 +95,7 @@ const hint = (error: MongoError): string =>
   error instanceof MongoServerSelectionError
     ? 'Look whether the server runs, and can be reached from here by the name that its replica set has for it; ' +
       'a new one answers only after rs.initiate() in mongosh'
-    : 'Nothing was written; look whether the server runs and can be reached from here';
+    : BROKEN;
 
 export const corrupt = (name: string, what: string, cause?: unknown): Corrupt =>
   new Corrupt(`${name} ${what}. Nothing is lost: have a worker rebuild the model from the log`, { cause });
