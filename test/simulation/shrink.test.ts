@@ -16,14 +16,18 @@ const neverEnds = async (schedule: Schedule): Promise<boolean> => {
   return faults.some((fault) => fault.startsWith('I4 the purge of '));
 };
 
+/** Long enough to be cut, and without storages of its own, whose purge takes a call that makes them. */
+const isPlain = ({ clients }: Schedule): boolean => {
+  const calls = clients.flat();
+  return calls.length >= 6 && !calls.some((call) => call.do === 'create' && call.registry === 'storages');
+};
+
 it('a schedule is cut short to what it takes to see its failure', { timeout: 120_000 }, async () => {
   let seed = 1;
-  while (!(await neverEnds(scheduleOf(seed))) || scheduleOf(seed).clients.flat().length < 6) seed += 1;
+  while (!isPlain(scheduleOf(seed)) || !(await neverEnds(scheduleOf(seed)))) seed += 1;
   const small = await shrink(scheduleOf(seed), neverEnds);
   expect(await neverEnds(small)).toBe(true);
   expect(small.faults).toEqual([]);
-  const left = small.clients.flat().map((operation) => operation.do);
-  expect(left.at(-1)).toMatch(/purge|empty/);
-  // What is purged has to be there.
-  expect(small.setup.length + left.length).toBeLessThanOrEqual(3);
+  expect(small.clients.flat().map((operation) => operation.do)).toEqual([expect.stringMatching(/purge|empty/)]);
+  expect(small.setup.length).toBeLessThanOrEqual(2);
 });
