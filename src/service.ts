@@ -257,16 +257,16 @@ const createApp = async (
     adapter,
     { logger: false, bodyParser: false, abortOnError: false },
   );
-  metrics.countRequests(adapter.getInstance());
-  app.useGlobalFilters(await installEdge(adapter.getInstance(), api));
+  const server = adapter.getInstance();
+  metrics.countRequests(server);
+  app.useGlobalFilters(await installEdge(server, api));
   if (config.roles.api) {
-    const server = adapter.getInstance();
     installOpenApi(server, config.registries, config.apiKeys.length > 0);
     installDocs(server);
     installUi(server);
   }
   await app.init();
-  await adapter.getInstance().ready();
+  await server.ready();
   return app;
 };
 

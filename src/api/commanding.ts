@@ -24,7 +24,10 @@ export class Commanding {
     @Inject(API_PORTS) private readonly ports: Pick<ApiPorts, 'progress' | 'stopping'>,
   ) {}
 
-  /** Carries a command out, once queries have come near enough to what went before. A refusal comes back with what its answer holds beside the sentence: tombstone or preview. */
+  /**
+   * Carries a command out, once queries have come near enough to what went before. A refusal comes back with what its answer holds beside
+   * the sentence: tombstone or preview.
+   */
   async send(command: object, ref: Ref, storage: StorageWish = null): Promise<Result> {
     await this.ports.progress.pace(this.ports.stopping);
     try {

@@ -6,7 +6,10 @@ import { serveFile } from './pages.js';
 const FOLDER = new URL('../../web/', import.meta.url);
 const PAGE = 'index.html';
 
-/** @throws Error where the package has no `web` folder: the web UI at `/`, its files below `/ui/`. What they show, they ask the API for. */
+/**
+ * Serves the web UI at `/` and its files below `/ui/`: what they show, they ask the API for.
+ * @throws Error where the package has no `web` folder
+ */
 export const installUi = (server: FastifyInstance): void => {
   for (const { name } of readdirSync(FOLDER, { withFileTypes: true }).filter((entry) => entry.isFile()))
     serveFile(server, [name === PAGE ? '/' : `/ui/${name}`], new URL(name, FOLDER));

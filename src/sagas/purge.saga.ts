@@ -106,7 +106,6 @@ export class PurgeSaga {
     const key = `${row.registry}/${row.uid}`;
     if (this.running.has(key)) return IDLE_MS;
     if ((this.settled.get(key) ?? 0n) > this.ports.checkpoint()) return IDLE_MS;
-    this.settled.delete(key);
     const rest = this.resting.get(key);
     const now = this.ports.clock.monotonic();
     // A rest ends early where the purge's row has changed: a person asked for a retry.

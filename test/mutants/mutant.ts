@@ -17,6 +17,9 @@ interface Simulated {
   readonly seeds: number;
 }
 
+/** By the simulation: many more seeds than it needs, since each change of it moves the one that finds something. */
+export const simulation = (says: RegExp, seeds = 600): Simulated => ({ by: 'simulation', says, seeds });
+
 /** Named tests of one file. */
 interface Tested {
   readonly by: 'test';

@@ -1,8 +1,6 @@
-import type { Mutant } from './mutant.js';
+import { simulation, type Mutant } from './mutant.js';
 
 /* What is decided on one record, and how it gets into the log once. */
-
-const simulation = (says: RegExp, seeds = 600): Mutant['caughtBy'] => ({ by: 'simulation', says, seeds });
 
 export const DECIDING: readonly Mutant[] = [
   {

@@ -1,8 +1,6 @@
-import type { Mutant } from './mutant.js';
+import { simulation, type Mutant } from './mutant.js';
 
 /* What the sagas do: purges, step by step, and long work. */
-
-const simulation = (says: RegExp, seeds = 600): Mutant['caughtBy'] => ({ by: 'simulation', says, seeds });
 
 export const DELETING: readonly Mutant[] = [
   {

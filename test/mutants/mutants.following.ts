@@ -1,8 +1,6 @@
-import type { Mutant } from './mutant.js';
+import { simulation, type Mutant } from './mutant.js';
 
 /* What the projection makes of the log: each event once, in order, and the verdicts on purges and references. */
-
-const simulation = (says: RegExp, seeds = 600): Mutant['caughtBy'] => ({ by: 'simulation', says, seeds });
 
 export const FOLLOWING: readonly Mutant[] = [
   {

@@ -1,8 +1,6 @@
-import type { Mutant } from './mutant.js';
+import { simulation, type Mutant } from './mutant.js';
 
 /* Bytes and their owners, and what each adapter promises. */
-
-const simulation = (says: RegExp, seeds = 600): Mutant['caughtBy'] => ({ by: 'simulation', says, seeds });
 
 export const STORING: readonly Mutant[] = [
   {

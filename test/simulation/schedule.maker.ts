@@ -106,11 +106,11 @@ export class Maker {
     const [first, second] = [this.name('S', 'storages'), this.name('S', 'storages')];
     const found: string[] = [];
     const storage = (name: string): Operation => ({ do: 'create', id: this.id(), name, registry: 'storages', root });
-    const file = (storage: string, path: string, registers = 0.9): Operation => {
+    const file = (storage: string, path: string): Operation => {
       const name = this.name('F', 'files');
       found.push(name);
       const shared = { id: this.id(), name, storage, path };
-      return random.happens(registers)
+      return random.happens(0.9)
         ? { do: 'register', ...shared }
         : { do: 'upload', ...shared, content: random.pick(CONTENTS) };
     };

@@ -252,12 +252,13 @@ export class World {
     const name = `p${index + 1}.${this.starts}`;
     this.scheduler.say(`${name} starts`);
     const flipped = this.schedule.flips && this.starts > 1 ? this.random.pick(['default', 'inner', '']) : '';
+    const bucket = this.schedule.bucket === true;
     const roots = ROOTS.map((each) => ({
       ...each,
       managed: each.managed !== (each.name === flipped),
-      root: rootIn(this.schedule.bucket === true, each),
+      root: rootIn(bucket, each),
     }));
-    const spare = { ...SPARE, root: rootIn(this.schedule.bucket === true, SPARE) };
+    const spare = { ...SPARE, root: rootIn(bucket, SPARE) };
     this.processes[index] = new Process(
       name,
       roles,
