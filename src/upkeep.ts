@@ -100,7 +100,8 @@ export const verifyStores = async (config: Config, { hash, doing, signal }: Veri
     try {
       const spare = await openSpareModel(join(folder, 'read-model.sqlite'));
       try {
-        return await verify({ journal, live: model, spare, stores, busy: isBusy(config), hash, doing, signal });
+        const busy = isBusy(config);
+        return await verify({ journal, live: model, spare, stores, busy, clock: WAITING, hash, doing, signal });
       } finally {
         await spare.close();
       }

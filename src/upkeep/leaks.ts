@@ -1,5 +1,6 @@
 import { OWNER } from '../commands/ownership.js';
 import type { Journal } from '../commands/execute.js';
+import type { Clock } from '../ports.js';
 import type { ObjectStore, ObjectStores, SeenObject } from '../storage/object-store/port.js';
 import type { ReadModel } from '../storage/read-model/port.js';
 import { messageOf, type Finding } from './findings.js';
@@ -9,6 +10,10 @@ import { isManaged, openStorage, type KnownStorage } from './storages.js';
 /** How many objects are asked for in one question to the model. */
 const PAGE = 500;
 
+/** An upload's bytes lie there before the event that names them: one that takes longer than this between the two is taken for broken off. */
+const NAMED_WITHIN_MS = 30_000;
+const LOOK_MS = 50;
+
 export interface LeaksPorts {
   readonly journal: Journal;
   readonly model: ReadModel;
@@ -16,7 +21,7 @@ export interface LeaksPorts {
   readonly storages: readonly KnownStorage[];
   /** A service may be storing something right now. */
   readonly busy: boolean;
-  readonly now: Date;
+  readonly clock: Clock;
   readonly found: (finding: Finding) => void;
   readonly signal: AbortSignal;
 }
@@ -53,7 +58,15 @@ const foreign = (what: string, behind: boolean): Finding =>
         todo: 'Give each log a storage of its own, or set LETHE_DATA and LETHE_EVENT_STORE to that log',
       };
 
+/** What no event named when it was seen, and until when one may. */
+interface Unnamed {
+  readonly object: SeenObject;
+  /** On the monotonic clock. */
+  readonly late: number;
+}
+
 const leaksIn = async (ports: LeaksPorts, storage: KnownStorage, store: ObjectStore): Promise<void> => {
+  const unnamed: Unnamed[] = [];
   for await (const page of pages(store, ports.signal)) {
     const uids = new Set(page.flatMap(({ path }) => uidIn(path) ?? []));
     const rows = await ports.model.get(
@@ -71,14 +84,18 @@ const leaksIn = async (ports: LeaksPorts, storage: KnownStorage, store: ObjectSt
           what: `${inStorage(object, storage)} lies there, and the purge of files/${record.uid} had deleted it: somebody put it back`,
           todo: 'Remove it by hand, or register it as a record of its own',
         });
-      } else if (!isUnderWay(ports, object) && !(await wasEverNamed(ports.journal, object.path))) {
-        ports.found({
-          kind: 'object-leaked',
-          what: `${inStorage(object, storage)} is named by no event: what an upload, or a crash, left behind`,
-          todo: 'Clear it away (lethe gc) once it is a day old',
-        });
+      } else if (!isBeingWritten(ports, object) && !(await wasEverNamed(ports.journal, object.path))) {
+        unnamed.push({ object, late: ports.clock.monotonic() + NAMED_WITHIN_MS });
       }
     }
+  }
+  for (const { object, late } of unnamed) {
+    if (await wasUnderWay(ports, store, object, late)) continue;
+    ports.found({
+      kind: 'object-leaked',
+      what: `${inStorage(object, storage)} is named by no event: what an upload, or a crash, left behind`,
+      todo: 'Clear it away (lethe gc) once it is a day old',
+    });
   }
 };
 
@@ -86,8 +103,23 @@ const inStorage = ({ path }: SeenObject, { facts }: KnownStorage): string =>
   `${JSON.stringify(path)} in the storage ${facts.name}`;
 
 /** An upload that is put together may take its time. */
-const isUnderWay = ({ busy, now }: LeaksPorts, { path, modifiedAt }: SeenObject): boolean =>
-  busy && path.startsWith(UNFINISHED) && now.getTime() - Date.parse(modifiedAt) < LEFT_AFTER_MS;
+const isBeingWritten = ({ busy, clock }: LeaksPorts, { path, modifiedAt }: SeenObject): boolean =>
+  busy && path.startsWith(UNFINISHED) && clock.now().getTime() - Date.parse(modifiedAt) < LEFT_AFTER_MS;
+
+/** Looks again until an event names the object, or the upload took it back. @returns false where neither has happened in time */
+const wasUnderWay = async (
+  { busy, journal, clock, signal }: LeaksPorts,
+  store: ObjectStore,
+  { path }: SeenObject,
+  late: number,
+): Promise<boolean> => {
+  if (!busy || uidIn(path) === null) return false;
+  for (;;) {
+    if ((await wasEverNamed(journal, path)) || (await store.stat(path)) === null) return true;
+    if (clock.monotonic() >= late) return false;
+    await clock.sleep(LOOK_MS, signal);
+  }
+};
 
 async function* pages(store: ObjectStore, signal: AbortSignal): AsyncGenerator<SeenObject[]> {
   let page: SeenObject[] = [];

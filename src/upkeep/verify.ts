@@ -1,4 +1,5 @@
 import type { Journal } from '../commands/execute.js';
+import type { Clock } from '../ports.js';
 import { Corrupt } from '../storage/errors.js';
 import type { Position } from '../storage/event-store/port.js';
 import type { ObjectStores } from '../storage/object-store/port.js';
@@ -19,6 +20,7 @@ export interface VerifyPorts {
   readonly stores: ObjectStores;
   /** A service may be at work on these stores. */
   readonly busy: boolean;
+  readonly clock: Clock;
   readonly hash: boolean;
   readonly doing: (what: Doing, done: number, total: number) => Promise<void>;
   readonly signal: AbortSignal;
@@ -43,8 +45,8 @@ export interface Verified {
  * and a service may go on meanwhile.
  */
 export const verify = async (ports: VerifyPorts): Promise<Verified> => {
-  const { journal, live, spare, stores, busy, hash, doing, signal } = ports;
-  const { store: events, prefix, clock } = journal;
+  const { journal, live, spare, stores, busy, clock, hash, doing, signal } = ports;
+  const { store: events, prefix } = journal;
   const findings = new Findings();
   const found = (finding: Finding): void => findings.add(finding);
   const chain = new Chain(prefix, found);
@@ -64,7 +66,7 @@ export const verify = async (ports: VerifyPorts): Promise<Verified> => {
   const { rows: files } = await spare.total('catalogue', [{ path: 'registry', op: 'eq', value: 'files' }]);
   const looked = (objects: number): Promise<void> => doing('looking at the objects', objects, files);
   const objects = await checkObjects({ journal, model: spare, stores, storages, hash, found, reached: looked, signal });
-  await checkLeaks({ journal, model: spare, stores, storages, busy, now: clock.now(), found, signal });
+  await checkLeaks({ journal, model: spare, stores, storages, busy, clock, found, signal });
   return { position: String(shadow.readTo), rows, objects, counts: findings.byKind(), findings: findings.told };
 };
 
