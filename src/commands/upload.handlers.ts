@@ -23,6 +23,9 @@ import { assertStands } from './withdraw.js';
 /** An upload whose bytes lay this long without an event gives up: what no event names is cleared away later. */
 const UNACKNOWLEDGED_MS = 60 * 60 * 1000;
 
+/** What lies below `.lethe/` for a day without an event is cleared away, and some stores count that day from where the upload began. */
+const LONGEST_MS = 23 * 60 * 60 * 1000;
+
 /** Bytes that lie in a store: written by this upload, or found there. */
 interface Stored {
   readonly content: Content;
@@ -43,7 +46,7 @@ export class UploadFileHandler implements ICommandHandler<UploadFile, Result> {
   constructor(@Inject(COMMAND_PORTS) private readonly ports: CommandPorts) {}
 
   async execute(command: UploadFile): Promise<Result> {
-    const { journal, ownership, ids } = this.ports;
+    const { journal, ownership, ids, clock } = this.ports;
     const { ref, envelope, metadata, content: body } = command;
     const stream = await readRecord(journal, ref);
     if (stream.record !== null) {
@@ -65,6 +68,7 @@ export class UploadFileHandler implements ICommandHandler<UploadFile, Result> {
     await refuseWhereDeleting(this.ports, storage, path);
     const store = await ownership.assertOwned(storage);
     const warnings: Warning[] = [];
+    const begunAt = clock.monotonic();
     let stored: Stored;
     try {
       stored = await this.store(command, storage, store, path, warnings);
@@ -75,7 +79,8 @@ export class UploadFileHandler implements ICommandHandler<UploadFile, Result> {
     }
     const { content, own } = stored;
     const fields = fieldsOf(metadata, storage, { path, suffix, content, seen: seenFile(stored.seen), own });
-    const done = await this.register(command, fields, String(seenAt), store, stored);
+    const late = Math.min(begunAt + LONGEST_MS, clock.monotonic() + UNACKNOWLEDGED_MS);
+    const done = await this.register(command, fields, String(seenAt), store, stored, late);
     await assertStands(this.ports, done);
     return result('created', done, warnings);
   }
@@ -118,17 +123,17 @@ export class UploadFileHandler implements ICommandHandler<UploadFile, Result> {
     seenAt: string,
     store: ObjectStore,
     { content, seen }: Stored,
+    late: number,
   ): Promise<Executed> {
     const { journal, clock } = this.ports;
-    const bytesAt = clock.monotonic();
     const complete = withContent(envelope, content);
     const register = new RegisterRecord(ref, complete, fields, metadata.visibility, seenAt);
     let done: Executed;
     try {
       done = await executeNew(journal, ref, complete, async (record) => {
         await checkReferences(journal, ref.registry, fields);
-        if (clock.monotonic() - bytesAt < UNACKNOWLEDGED_MS) return decideRegister(record, register);
-        throw new Conflict('It took over an hour to register the upload. Try again.');
+        if (clock.monotonic() < late) return decideRegister(record, register);
+        throw new Conflict('The upload took too long: what it stored may be cleared away by now. Try again.');
       });
     } catch (error) {
       // After an unknown outcome the event may stand, and then it names these bytes.

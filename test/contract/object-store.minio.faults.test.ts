@@ -60,6 +60,39 @@ describe.skipIf(server === null)('a bucket behind a failing network [needs minio
     });
 
   describe('reading', () => {
+    describe('what is replaced between a look at it and a look at its versions', () => {
+      let replaced: number;
+      beforeEach(async () => {
+        await client.setBucketVersioning(bucket, { Status: 'Enabled' });
+        await direct.replace('.lethe/owner', '0');
+        replaced = 0;
+      });
+      /** Before each look at the versions, so many times; the older ones go, as `replace` does it. */
+      const replaces = (times: number): void => {
+        proxy.decide = async ({ method, url = '' }): Promise<Fate> => {
+          if (method === 'GET' && url.includes('versions=') && replaced < times) {
+            replaced += 1;
+            await direct.replace('.lethe/owner', `${replaced}`);
+          }
+          return 'pass';
+        };
+      };
+
+      it('is opened again', async () => {
+        replaces(2);
+        const found = await store.get('.lethe/owner');
+        expect(found === null ? null : (await buffer(found.body)).toString()).toBe('2');
+        expect(found?.seen.versions).toHaveLength(1);
+        expect(replaced).toBe(2);
+      });
+
+      it('is Unavailable where that does not end', async () => {
+        replaces(100);
+        await expect(store.get('.lethe/owner')).rejects.toThrow(/was replaced each time/);
+        expect(replaced).toBe(5);
+      });
+    });
+
     it.each([
       ['stall the answer', /gave nothing for 400 ms/],
       ['cut the answer', /broke off/],

@@ -22,8 +22,11 @@ const METADATA = {
   ...({ visibility: 1, onDuplicate: 'create' } as const),
 };
 
-/** An upload whose bytes are in, and which then waits for so long before it can be registered. */
-const uploaded = async (ms: number): Promise<{ call: Promise<unknown>; left: () => string[] }> => {
+/**
+ * An upload whose bytes are in, and which then waits for so long before it can be registered.
+ * @param bytesMs how long the bytes took
+ */
+const uploaded = async (ms: number, bytesMs = 0): Promise<{ call: Promise<unknown>; left: () => string[] }> => {
   const clock = new ManualClock();
   const objects = new InMemoryObjects(clock);
   const store = objects.open('file:/data/');
@@ -46,7 +49,11 @@ const uploaded = async (ms: number): Promise<{ call: Promise<unknown>; left: () 
     ids: systemIds,
     reach: async () => undefined,
   } as unknown as CommandPorts;
-  const body = Readable.from([Buffer.from('1')], { objectMode: false });
+  const bytes = async function* (): AsyncGenerator<Buffer> {
+    clock.pass(bytesMs);
+    yield Buffer.from('1');
+  };
+  const body = Readable.from(bytes(), { objectMode: false });
   const upload = new UploadFile(FILE, envelope({ repeatable: false }), METADATA, null, body);
   return { call: new UploadFileHandler(ports).execute(upload), left: () => objects.locations() };
 };
@@ -62,5 +69,13 @@ describe('an upload whose bytes are in', () => {
     const { call, left } = await uploaded(HOUR);
     await expect(call).rejects.toThrow(Conflict);
     expect(left()).toEqual([]);
+  });
+
+  it('and whose bytes took nearly a day gives up sooner: a store may count the day from their beginning', async () => {
+    const { call, left } = await uploaded(HOUR / 2, 22.5 * HOUR);
+    await expect(call).rejects.toThrow(Conflict);
+    expect(left()).toEqual([]);
+    const other = await uploaded(HOUR / 2 - 1, 22.5 * HOUR);
+    await expect(other.call).resolves.toMatchObject({ outcome: 'created' });
   });
 });

@@ -27,7 +27,7 @@ export const TAG = 'x-amz-meta-lethe-upload';
 export const VERSIONING = 's3:GetBucketVersioning';
 
 /** How often an object may change between a look at it and a look at its versions. */
-const ATTEMPTS = 5;
+export const ATTEMPTS = 5;
 
 /** Versions of one object at once. Most have few, and each page may bring others' whose keys only begin alike. */
 const PAGE = '100';

@@ -5,6 +5,7 @@ import { deleteSeen, deleteVersion } from './minio.delete.js';
 import { objectsBelow } from './minio.listing.js';
 import { parseS3Root } from './minio.root.js';
 import {
+  ATTEMPTS,
   confirmBucket,
   hasVersions,
   idOf,
@@ -157,6 +158,18 @@ class MinioStore implements ObjectStore {
   ): Promise<{ seen: SeenFile; body: Readable } | null> {
     const { key } = this.target(path);
     if (range !== undefined) checkRange(range);
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+      const opened = await this.opened({ path, key }, range, signal);
+      if (opened !== 'replaced') return opened;
+    }
+    throw new Unavailable(`${JSON.stringify(path)} was replaced each time that it was opened; try again`);
+  }
+
+  private async opened(
+    { path, key }: Target,
+    range: { start: number; end: number } | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<{ seen: SeenFile; body: Readable } | 'replaced' | null> {
     const headers: Record<string, string> = range === undefined ? {} : { range: `bytes=${range.start}-${range.end}` };
     const request = { action: 's3:GetObject', of: JSON.stringify(path), method: 'GET', key, headers, signal } as const;
     const answer = await this.wire.open({ ...request, expects: [404, 416] });
@@ -171,6 +184,10 @@ class MinioStore implements ObjectStore {
       const there = stated(answer.headers, path);
       const versions = (await hasVersions(wire, signal)) ?? there.version !== null;
       const seen = versions ? await this.versioned({ path, key }, there, signal) : unversioned(there);
+      if (seen === null) {
+        answer.body.destroy();
+        return 'replaced';
+      }
       const end = range === undefined ? there.size : Math.min(range.end + 1, there.size);
       const body = new S3Body(answer.body, path, end - (range?.start ?? 0), wire.silenceMs);
       return { seen, body: signal === undefined ? body : addAbortSignal(signal, body) };
@@ -180,12 +197,11 @@ class MinioStore implements ObjectStore {
     }
   }
 
-  /** A version by its answer's headers, with those that are older. */
-  private async versioned({ path, key }: Target, there: Stated, signal?: AbortSignal): Promise<SeenFile> {
+  /** A version by its answer's headers, with those that are older; null where it is gone already. */
+  private async versioned({ path, key }: Target, there: Stated, signal?: AbortSignal): Promise<SeenFile | null> {
     const versions = await versionsOf(this.wire, key, path, signal);
     const at = versions.findIndex(({ id }) => id === idOf(there));
-    if (at === -1) throw new Unavailable(`${JSON.stringify(path)} was replaced while it was opened; try again`);
-    return { ...unversioned(there), versions: versions.slice(at).map(markOf) };
+    return at === -1 ? null : { ...unversioned(there), versions: versions.slice(at).map(markOf) };
   }
 
   async stat(path: string): Promise<SeenFile | null> {
