@@ -87,12 +87,10 @@ export const openRebuild = async ({ readModel, data }: Config): Promise<Rebuild>
     const { rebuildSqliteReadModel } = await import('./storage/read-model/sqlite.rebuild.js');
     return rebuildSqliteReadModel(join(data, 'read-model.sqlite'));
   }
-  const model = await naming('LETHE_READ_MODEL', async () => {
-    const { openMongoReadModel } = await import('./storage/read-model/mongodb.js');
-    return openMongoReadModel({ url: readModel, mode: 'read-write', rebuild: true });
+  return naming('LETHE_READ_MODEL', async () => {
+    const { rebuildMongoReadModel } = await import('./storage/read-model/mongodb.js');
+    return rebuildMongoReadModel(readModel);
   });
-  // The end of its load has switched for every process.
-  return { model, replace: () => Promise.resolve(), close: () => model.close() };
 };
 
 /** An address that its adapter can't read is a setting that cannot stand. @throws ConfigError naming the variable */

@@ -57,9 +57,7 @@ export const rebuild = async (config: Config, { reached, signal }: Rebuilding): 
       const built = await openRebuild(config);
       try {
         const tell = (position: Position): Promise<void> => reached(position, head);
-        const loading = { events, prefix: config.streamPrefix, model: built.model, reached: tell, signal };
-        const position = await load(loading);
-        await built.replace();
+        const position = await load({ events, prefix: config.streamPrefix, built, reached: tell, signal });
         return { position: String(position), seconds: (systemClock.monotonic() - begun) / 1_000 };
       } finally {
         await built.close();

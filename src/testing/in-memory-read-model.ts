@@ -104,7 +104,7 @@ export const inMemoryReadModel = (): InMemoryReadModel => {
 
     beginLoad: async () => undefined,
     endLoad: async () => undefined,
-    dump: (collection) => tableOf(collection).dump(),
+    dump: (collection, begins) => tableOf(collection).dump(() => begins?.(checkpoint)),
     close: async () => undefined,
   };
 };
@@ -149,7 +149,8 @@ class Table<C extends Collection> {
       .filter((row) => where.every((condition) => meets(row, condition)));
   }
 
-  async *dump(): AsyncIterable<{ key: Key; row: Json }> {
+  async *dump(begins: () => void): AsyncIterable<{ key: Key; row: Json }> {
+    begins();
     const rows = [...this.#rows].sort(([a], [b]) => compare(a, b));
     for (const [key, row] of rows) yield { key, row: jsonOf(JSON.stringify(row)) };
   }

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Json } from '../../src/events/vocabulary.js';
 import { CheckpointMoved } from '../../src/storage/errors.js';
+import type { Position } from '../../src/storage/event-store/port.js';
 import type {
   CatalogueRow,
   Collection,
@@ -559,7 +560,8 @@ export function readModelContract(name: string, open: () => Promise<Opened>): vo
         await model.apply({ history: history.map((row) => event(1000 + Number(row.position))) }, 1n, 2n);
         const rows: unknown[] = [];
         let checkpoint = 2n;
-        for await (const { row } of model.dump('history')) {
+        const moments: Position[] = [];
+        for await (const { row } of model.dump('history', (at) => moments.push(at))) {
           rows.push(row);
           if (rows.length % 500 !== 1) continue;
           const changed = { history: [event(2000, { actor: 'bob' }), event(2001)] };
@@ -568,6 +570,16 @@ export function readModelContract(name: string, open: () => Promise<Opened>): vo
         }
         expect(rows).toHaveLength(2000);
         expect(rows.at(-1)).toEqual(event(2000));
+        expect(moments).toEqual([2n]);
+      });
+
+      test('tells its moment where it has no rows, too', async () => {
+        const moments: Position[] = [];
+        const none = model.dump('operations', (at) => moments.push(at))[Symbol.asyncIterator]();
+        await model.apply({ catalogue: [file(1)] }, 0n, 7n);
+        expect(moments).toEqual([]);
+        expect((await none.next()).done).toBe(true);
+        expect(moments).toEqual([7n]);
       });
 
       test('can be left early', async () => {

@@ -124,11 +124,12 @@ describe.skipIf(missing !== null)(`generations of MongoDB's read model ${NEEDS_M
     await worker.beginLoad();
     await fill(worker, 'b', 0, 2);
     await fill(old, 'a', 2, 3);
+    await fill(worker, 'b', 2, 4);
     await worker.endLoad();
     await expect(fill(old, 'a', 3, 4)).rejects.toThrow(CheckpointMoved);
-    expect(await old.checkpoint()).toBe(2n);
-    await fill(old, 'c', 2, 3);
-    expect(await keysIn(await models.open('read-only'))).toBe('bbc');
+    expect(await old.checkpoint()).toBe(4n);
+    await fill(old, 'c', 4, 5);
+    expect(await keysIn(await models.open('read-only'))).toBe('bbbbc');
   });
 
   test('two workers that begin at once fill one generation, and neither harms the other', async () => {
@@ -194,6 +195,52 @@ describe.skipIf(missing !== null)(`generations of MongoDB's read model ${NEEDS_M
     await fill(worker, 'b', 0, 1);
     await worker.endLoad();
     expect(await keysIn(await models.open('read-only'))).toBe('b');
+  });
+
+  test('one that was loaded waits where others have come to read more since its load began', async () => {
+    const old = await models.open();
+    await fill(old, 'a', 0, 3);
+    const reader = await models.open('read-only');
+    const worker = await models.open('read-write', rebuild);
+    await worker.beginLoad();
+    await fill(worker, 'b', 0, 3);
+    await fill(old, 'a', 3, 5);
+    await worker.endLoad();
+    expect([await keysIn(reader), await reader.checkpoint()]).toEqual(['aaaaa', 5n]);
+    await fill(worker, 'b', 3, 4);
+    expect(await reader.checkpoint()).toBe(5n);
+    await fill(worker, 'b', 4, 5);
+    expect([await keysIn(reader), await reader.checkpoint()]).toEqual(['bbbbb', 5n]);
+  });
+
+  test('whoever rebuilds is told whether it took the live one’s place', async () => {
+    const old = await models.open();
+    await fill(old, 'a', 0, 2);
+    const built = await models.rebuild();
+    await built.model.beginLoad();
+    await fill(built.model, 'b', 0, 2);
+    await fill(old, 'a', 2, 3);
+    expect(await built.replace()).toBe(false);
+    expect(await models.states()).toEqual(['live', 'filling']);
+    await fill(built.model, 'b', 2, 3);
+    expect([await built.replace(), await built.replace()]).toEqual([true, true]);
+    expect(await models.states()).toEqual(['previous', 'live']);
+  });
+
+  test('a batch that comes in while it takes the place is in both, or refused', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const old = await models.open();
+      const at = Number(await old.checkpoint());
+      const next = await models.open('read-write', rebuild);
+      await next.beginLoad();
+      await fill(next, 'b', 0, at);
+      const [batch] = await Promise.allSettled([fill(old, 'a', at, at + 1), next.endLoad()]);
+      const reader = await models.open('read-only');
+      // Nobody loses sight of a batch that was taken.
+      expect(await reader.checkpoint()).toBe(BigInt(batch.status === 'fulfilled' ? at + 1 : at));
+      await fill(next, 'b', at, at + 1);
+      expect(await reader.checkpoint()).toBe(BigInt(at + 1));
+    }
   });
 
   test('a model of an older format is rebuilt, and nobody of this version reads it meanwhile', async () => {

@@ -1,6 +1,10 @@
 import { MongoClient, type Db } from 'mongodb';
-import { openMongoReadModel, type MongoReadModelOptions } from '../../src/storage/read-model/mongodb.js';
-import type { ReadModel } from '../../src/storage/read-model/port.js';
+import {
+  openMongoReadModel,
+  rebuildMongoReadModel,
+  type MongoReadModelOptions,
+} from '../../src/storage/read-model/mongodb.js';
+import type { ReadModel, Rebuild } from '../../src/storage/read-model/port.js';
 import type { Mongod } from '../servers/mongod.js';
 
 let databases = 0;
@@ -22,6 +26,12 @@ export class OpenedModels {
     more: Partial<MongoReadModelOptions> = {},
   ): Promise<ReadModel> {
     return this.adopt(await openMongoReadModel({ url: this.url, mode, madeWithinMs: 200, ...more }));
+  }
+
+  async rebuild(): Promise<Rebuild> {
+    const built = await rebuildMongoReadModel(this.url);
+    this.adopt(built.model);
+    return built;
   }
 
   adopt(model: ReadModel): ReadModel {
@@ -61,7 +71,7 @@ export const writtenAndRead = async (models: OpenedModels): Promise<ReadModel> =
     get: (collection, keys) => reader.get(collection, keys),
     find: (collection, find) => reader.find(collection, find),
     total: (collection, where, sum) => reader.total(collection, where, sum),
-    dump: (collection) => reader.dump(collection),
+    dump: (collection, begins) => reader.dump(collection, begins),
     apply: (changes, from, to) => writer.apply(changes, from, to),
     beginLoad: () => writer.beginLoad(),
     endLoad: () => writer.endLoad(),

@@ -51,7 +51,7 @@ const writtenAndRead = async (path: string): Promise<ReadModel> => {
     get: (collection, keys) => answering.get(collection, keys),
     find: (collection, find) => answering.find(collection, find),
     total: (collection, where, sum) => answering.total(collection, where, sum),
-    dump: (collection) => answering.dump(collection),
+    dump: (collection, begins) => answering.dump(collection, begins),
     apply: (changes, from, to) => writer.apply(changes, from, to),
     beginLoad: () => {
       answering = writer;

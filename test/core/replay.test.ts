@@ -652,7 +652,7 @@ const bound = (model: ReadModel): ReadModel => ({
   total: (collection, where, sum) => model.total(collection, where, sum),
   beginLoad: () => model.beginLoad(),
   endLoad: () => model.endLoad(),
-  dump: (collection) => model.dump(collection),
+  dump: (collection, begins) => model.dump(collection, begins),
   close: () => model.close(),
 });
 

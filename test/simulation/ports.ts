@@ -54,7 +54,7 @@ export const modelPort = (calls: Calls, life: Life, who: string, inner: ReadMode
     calls.read(life, 'model', `${who}.total`, () => inner.total(collection, where, sum)),
   beginLoad: () => inner.beginLoad(),
   endLoad: () => inner.endLoad(),
-  dump: (collection) => inner.dump(collection),
+  dump: (collection, begins) => inner.dump(collection, begins),
   close: () => inner.close(),
 });
 

@@ -1,3 +1,4 @@
+import type { Position } from '../event-store/port.js';
 import { Unavailable } from '../errors.js';
 import type { Changes, Collection, Condition, Find, Key, ReadModel, Rows } from './port.js';
 import type { Json } from '../../events/vocabulary.js';
@@ -44,8 +45,8 @@ export class LateReadModel implements ReadModel {
     await (await this.model()).endLoad();
   }
 
-  async *dump(collection: Collection): AsyncIterable<{ key: Key; row: Json }> {
-    yield* (await this.model()).dump(collection);
+  async *dump(collection: Collection, begins?: (checkpoint: Position) => void): AsyncIterable<{ key: Key; row: Json }> {
+    yield* (await this.model()).dump(collection, begins);
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,6 @@
-import { Unavailable } from '../errors.js';
 import type { Json } from '../../events/vocabulary.js';
+import { Unavailable } from '../errors.js';
+import type { Position } from '../event-store/port.js';
 import { ONE_MOMENT, type Connection } from './mongodb.connection.js';
 import { jsonOf } from './mongodb.documents.js';
 import { corrupt } from './mongodb.errors.js';
@@ -26,13 +27,16 @@ export async function* dumped(
   generations: Generations,
   collection: Collection,
   choose: (session: ClientSession) => Promise<Generation>,
+  begins: (checkpoint: Position) => void = () => undefined,
 ): AsyncIterable<{ key: Key; row: Json }> {
   const { name, db } = connection;
   const guarded = <T>(work: () => Promise<T>): Promise<T> => connection.guarded(work);
   const session = await guarded(async () => connection.client.startSession({ snapshot: true }));
   let cursor: FindCursor<Found> | null = null;
   try {
-    const { _id: generation } = await guarded(() => choose(session));
+    // The moment is that of the first answer.
+    const { _id: generation, checkpoint } = await guarded(() => choose(session));
+    begins(checkpoint);
     cursor = db
       .collection(tableOf(collection, generation))
       .find<Found>({}, { session, ...ONE_MOMENT, sort: { _id: 1 }, projection: { row: 1 }, batchSize: ROWS_AT_ONCE });

@@ -1,4 +1,4 @@
-import type { ClientSession, Collection as Stored } from 'mongodb';
+import type { ClientSession, Collection as Stored, FindOneOptions } from 'mongodb';
 import { z } from 'zod';
 import { Corrupt, Unavailable } from '../errors.js';
 import { ONE_MOMENT, type Connection } from './mongodb.connection.js';
@@ -46,15 +46,13 @@ export class Generations {
 
   /** Null before the first worker was here. @throws Corrupt */
   async live(session?: ClientSession): Promise<Generation | null> {
-    const found = await this.documents.findOne(
-      { state: 'live' },
-      session === undefined ? {} : { session, ...ONE_MOMENT },
-    );
+    const found = await this.documents.findOne({ state: 'live' }, momentOf(session));
     return found === null ? null : generationOf(this.connection.name, found);
   }
 
-  async at(number: number): Promise<Generation> {
-    return generationOf(this.connection.name, await this.documents.findOne({ _id: number }));
+  /** @throws Corrupt */
+  async at(number: number, session?: ClientSession): Promise<Generation> {
+    return generationOf(this.connection.name, await this.documents.findOne({ _id: number }, momentOf(session)));
   }
 
   /**
@@ -77,22 +75,23 @@ export class Generations {
     throw new Unavailable(`${this.connection.name}: other workers kept beginning it anew: see what they do`);
   }
 
-  /** From here on whoever reads sees this generation. False where it is not being filled any more. */
-  async goLive(number: number): Promise<boolean> {
+  /**
+   * From here on whoever reads sees this generation. Where it is not being filled any more, another worker was faster, or gave it up.
+   *
+   * @param behind it may stand before the one that is read now
+   * @returns false where it does, and may not
+   */
+  async goLive(number: number, behind: boolean): Promise<boolean> {
     const switched = await inTransaction(this.connection, async (session) => {
       const options = { session };
-      const { matchedCount } = await this.documents.updateOne(
-        { _id: number, state: 'filling' },
-        { $set: { state: 'live' } },
-        options,
-      );
-      if (matchedCount === 0) return false;
+      const own = await this.documents.findOne({ _id: number, state: 'filling' }, options);
+      if (own === null) return true;
+      // A batch of the live one that comes in between changes the same document, and one of the two begins again.
+      const live = await this.documents.findOne({ state: 'live' }, options);
+      if (!behind && live !== null && own.checkpoint < live.checkpoint) return false;
       await this.documents.updateMany({ state: 'previous' }, { $set: { state: 'gone' } }, options);
-      await this.documents.updateMany(
-        { state: 'live', _id: { $ne: number } },
-        { $set: { state: 'previous' } },
-        options,
-      );
+      await this.documents.updateMany({ state: 'live' }, { $set: { state: 'previous' } }, options);
+      await this.documents.updateOne({ _id: number }, { $set: { state: 'live' } }, options);
       return true;
     });
     await this.sweep();
@@ -149,6 +148,9 @@ export class Generations {
     );
   }
 }
+
+const momentOf = (session: ClientSession | undefined): FindOneOptions =>
+  session === undefined ? {} : { session, ...ONE_MOMENT };
 
 const DUPLICATE_KEY = 11_000;
 const isDuplicate = (error: unknown): boolean =>

@@ -46,8 +46,8 @@ export class ReadableModel implements ReadModel {
     return this.#asked((generation) => this.#reader.total(generation, collection, where, sum));
   }
 
-  dump(collection: Collection): AsyncIterable<{ key: Key; row: Json }> {
-    return dumped(this.#connection, this.#generations, collection, (session) => this.#live(session));
+  dump(collection: Collection, begins?: (checkpoint: Position) => void): AsyncIterable<{ key: Key; row: Json }> {
+    return dumped(this.#connection, this.#generations, collection, (session) => this.#live(session), begins);
   }
 
   async apply(): Promise<void> {

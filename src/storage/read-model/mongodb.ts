@@ -4,7 +4,7 @@ import { connect, type Connection } from './mongodb.connection.js';
 import { Generations, refuseNewer } from './mongodb.generations.js';
 import { ReadableModel } from './mongodb.readable.js';
 import { WritableModel } from './mongodb.writable.js';
-import type { ReadModel } from './port.js';
+import type { ReadModel, Rebuild } from './port.js';
 
 /**
  * The read model in a database of a MongoDB replica set (5.0 or later; one server is enough), for as many processes as there are. The
@@ -49,7 +49,19 @@ const MADE_WITHIN_MS = 10_000;
 const ANSWERED_WITHIN_MS = 30_000;
 const LOOK_AGAIN_MS = 50;
 
-const openWritable = (connection: Connection, rebuild: boolean): Promise<ReadModel> =>
+/** Begins a new model beside the live one, as `openMongoReadModel` with `rebuild`. @throws what that throws */
+export async function rebuildMongoReadModel(url: string): Promise<Rebuild> {
+  const connection = await connect(url, ANSWERED_WITHIN_MS);
+  try {
+    const model = await openWritable(connection, true);
+    return { model, replace: () => model.replaceLive(), close: () => model.close() };
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+}
+
+const openWritable = (connection: Connection, rebuild: boolean): Promise<WritableModel> =>
   connection.guarded(async () => {
     const generations = new Generations(connection);
     const { _id } = await generations.claim(rebuild);

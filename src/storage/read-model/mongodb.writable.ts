@@ -1,3 +1,4 @@
+import type { ClientSession } from 'mongodb';
 import type { Json } from '../../events/vocabulary.js';
 import type { Position } from '../event-store/port.js';
 import type { Connection } from './mongodb.connection.js';
@@ -18,8 +19,8 @@ export class WritableModel implements ReadModel {
   readonly #generations: Generations;
   readonly #reader: Reader;
   #generation: number;
-  /** A load of the generation that is being filled was begun. */
-  #loading = false;
+  /** How far others could read when the load of the generation that is being filled was begun; null where none was. */
+  #readThen: Position | null = null;
   /** Nothing is left to load, but this generation has not yet come as far as the one that others read. */
   #behind = false;
 
@@ -37,7 +38,7 @@ export class WritableModel implements ReadModel {
   async apply(changes: Changes, from: Position, to: Position): Promise<void> {
     await this.#connection.guarded(async () => {
       await write(this.#connection, this.#generations, this.#generation, changes, from, to);
-      if (this.#behind) await this.#switchUnlessBehind(to);
+      if (this.#behind) await this.#switch();
     });
   }
 
@@ -63,27 +64,33 @@ export class WritableModel implements ReadModel {
     await this.#connection.guarded(async () => {
       const { _id, state } = await this.#current();
       if (state !== 'filling') return;
-      this.#loading = true;
+      this.#readThen = (await this.#generations.live())?.checkpoint ?? 0n;
       await dropQueryIndexes(this.#connection.db, _id);
     });
   }
 
   /**
-   * A generation that was being filled goes live. One that was not loaded, and stands before the live one, waits for the batches that
-   * carry it as far: nobody is to see what was there vanish.
+   * A generation that was being filled goes live. One that stands before the live one waits for the batches that carry it as far: nobody is
+   * to see what was there vanish.
    */
   async endLoad(): Promise<void> {
     await this.#connection.guarded(async () => {
-      const { _id, state, checkpoint } = await this.#current();
+      const { _id, state } = await this.#current();
       if (state === 'live') return;
       await makeIndexes(this.#connection.db, _id, 'all');
-      if (this.#loading) await this.#switch();
-      else await this.#switchUnlessBehind(checkpoint);
+      await this.#switch();
     });
   }
 
-  dump(collection: Collection): AsyncIterable<{ key: Key; row: Json }> {
-    return dumped(this.#connection, this.#generations, collection, () => this.#generations.at(this.#generation));
+  /** As `endLoad`, for whoever has to know. @returns false while others read more than this generation holds */
+  async replaceLive(): Promise<boolean> {
+    await this.endLoad();
+    return !this.#behind;
+  }
+
+  dump(collection: Collection, begins?: (checkpoint: Position) => void): AsyncIterable<{ key: Key; row: Json }> {
+    const own = (session: ClientSession): Promise<Generation> => this.#generations.at(this.#generation, session);
+    return dumped(this.#connection, this.#generations, collection, own, begins);
   }
 
   async close(): Promise<void> {
@@ -96,21 +103,16 @@ export class WritableModel implements ReadModel {
     if (AT_WORK.includes(known.state)) return known;
     const claimed = await this.#generations.claim(false);
     this.#generation = claimed._id;
-    this.#loading = false;
+    this.#readThen = null;
     this.#behind = false;
     return claimed;
   }
 
-  async #switchUnlessBehind(checkpoint: Position): Promise<void> {
-    const live = await this.#generations.live();
-    this.#behind = live !== null && checkpoint < live.checkpoint;
-    if (!this.#behind) await this.#switch();
-  }
-
-  /** Where another worker was faster, or gave this generation up, there is nothing to switch. */
   async #switch(): Promise<void> {
-    await this.#generations.goLive(this.#generation);
-    this.#loading = false;
-    this.#behind = false;
+    const { checkpoint } = await this.#generations.at(this.#generation);
+    // All of the log was loaded, and it does not come as far as what others could read before: it has lost its end.
+    const isAll = this.#readThen !== null && checkpoint < this.#readThen;
+    this.#behind = !(await this.#generations.goLive(this.#generation, isAll));
+    if (!this.#behind) this.#readThen = null;
   }
 }

@@ -37,8 +37,11 @@ export interface ReadModel {
   beginLoad(): Promise<void>;
   endLoad(): Promise<void>;
 
-  /** Every row of a collection by key, and all of one moment, for comparing two models byte by byte. */
-  dump(collection: Collection): AsyncIterable<{ key: Key; row: Json }>;
+  /**
+   * Every row of a collection by key, and all of one moment, for comparing two models byte by byte.
+   * @param begins told before the first row where the model stood at that moment
+   */
+  dump(collection: Collection, begins?: (checkpoint: Position) => void): AsyncIterable<{ key: Key; row: Json }>;
 
   close(): Promise<void>;
 }
@@ -46,8 +49,11 @@ export interface ReadModel {
 /** A model that is built anew beside the live one, which others read meanwhile. Fill `model`, end its load, and `replace`; `close` whatever happened. */
 export interface Rebuild {
   readonly model: ReadModel;
-  /** From here on whoever reads sees the new model. Where it throws, the next start builds one from the log. */
-  replace(): Promise<void>;
+  /**
+   * From here on whoever reads sees the new model. Where it throws, the next start builds one from the log.
+   * @returns false where others read more than it holds: carry on what came meanwhile, and ask again
+   */
+  replace(): Promise<boolean>;
   /** Lets go of it. What did not take the live one's place is thrown away. */
   close(): Promise<void>;
 }

@@ -13,6 +13,8 @@ export interface Total {
   readonly sum: number;
 }
 
+const CHECKPOINT = 'SELECT checkpoint FROM meta';
+
 /** Asks a connection. Each answer shows one moment. */
 export class Reader {
   readonly #db: Database.Database;
@@ -23,7 +25,7 @@ export class Reader {
 
   constructor(db: Database.Database) {
     this.#db = db;
-    this.#checkpoint = db.prepare<[], bigint>('SELECT checkpoint FROM meta').pluck().safeIntegers();
+    this.#checkpoint = db.prepare<[], bigint>(CHECKPOINT).pluck().safeIntegers();
     this.#docs = new Statements((text) => db.prepare<Stored[], Doc>(text).pluck());
     this.#ids = new Statements((text) => db.prepare<Stored[], number>(text).pluck());
     this.#totals = new Statements((text) => db.prepare<Stored[], Total>(text));
@@ -94,6 +96,8 @@ type Columns = readonly [...Entry, ...columns: Stored[]];
  * What queries ask is a row's columns: they have to say what the document says, and where they do not, a dump is no account of the model.
  */
 export class Snapshot {
+  /** Where the model stood at that moment. */
+  readonly checkpoint: Position;
   readonly #db: Database.Database;
   readonly #first: Database.Statement<[], Columns>;
   readonly #next: Database.Statement<[Key], Columns>;
@@ -107,7 +111,8 @@ export class Snapshot {
     this.#first = this.#db.prepare<[], Columns>(`${rows} ORDER BY _key`).raw();
     this.#next = this.#db.prepare<[Key], Columns>(`${rows} WHERE _key > ? ORDER BY _key`).raw();
     this.#db.exec('BEGIN');
-    this.#db.prepare('SELECT checkpoint FROM meta').get(); // the moment is that of the first read
+    // The moment is that of the first read.
+    this.checkpoint = this.#db.prepare<[], bigint>(CHECKPOINT).pluck().safeIntegers().get() ?? 0n;
   }
 
   /** The rows after this key; none at the end. @throws Corrupt where a row's columns are not its document's */

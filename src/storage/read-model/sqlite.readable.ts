@@ -8,6 +8,7 @@ import { QueryThread } from './sqlite.queries.js';
 import { Reader, type Total } from './sqlite.read.js';
 import { jsonOf, rowOf } from './sqlite.rows.js';
 
+const positionSchema = z.bigint();
 const docsSchema = z.array(z.string());
 const totalSchema = z.object({ rows: z.number(), sum: z.number() });
 const pageSchema = z.array(z.tuple([z.union([z.string(), z.number()]), z.string()]));
@@ -42,10 +43,12 @@ export class ReadableModel implements ReadModel {
     return this.#queries.ask({ call: 'total', collection, where, sum }, totalSchema);
   }
 
-  async *dump(collection: Collection): AsyncIterable<{ key: Key; row: Json }> {
+  async *dump(collection: Collection, begins?: (checkpoint: Position) => void): AsyncIterable<{ key: Key; row: Json }> {
     const dump = this.#queries.nextId();
-    const pageAfter = (after: Key | null) => this.#queries.ask({ call: 'page', dump, collection, after }, pageSchema);
+    const pageAfter = (after: Key | null) => this.#queries.ask({ call: 'page', dump, after }, pageSchema);
     try {
+      const checkpoint = await this.#queries.ask({ call: 'begin', dump, collection }, positionSchema);
+      begins?.(checkpoint);
       let page = await pageAfter(null);
       while (page.length > 0) {
         for (const [key, doc] of page) yield { key, row: jsonOf(this.#db.name, doc) };

@@ -22,6 +22,7 @@ export const rebuildSqliteReadModel = async (file: string): Promise<Rebuild> => 
     replace: async () => {
       await model.close();
       await onDisk(file, () => takePlace(built, file));
+      return true; // the caller holds the folder: nobody carried the other one further
     },
     close: async () => {
       await model.close();

@@ -15,8 +15,10 @@ export type Call =
       readonly where: readonly Condition[];
       readonly sum: Path | undefined;
     }
-  /** The rows of a dump after a key. The first page begins it; it ends with its last page, or with `leave`. */
-  | { readonly call: 'page'; readonly dump: number; readonly collection: Collection; readonly after: Key | null }
+  /** Begins a dump, and answers with the checkpoint of its moment. It ends with `leave`. */
+  | { readonly call: 'begin'; readonly dump: number; readonly collection: Collection }
+  /** The rows of a dump after a key. */
+  | { readonly call: 'page'; readonly dump: number; readonly after: Key | null }
   | { readonly call: 'leave'; readonly dump: number };
 
 export type Ask = Call & { readonly id: number };
@@ -34,22 +36,27 @@ const answer = (call: Call): unknown => {
       return connected().find(call.collection, call.find);
     case 'total':
       return connected().total(call.collection, call.where, call.sum);
+    case 'begin':
+      return begun(call.dump, call.collection).checkpoint;
     case 'page':
-      return dumped(call).page(call.after);
+      return dumped(call.dump).page(call.after);
     case 'leave':
       dumps.get(call.dump)?.close();
       return dumps.delete(call.dump);
   }
 };
 
-const dumped = ({ dump, collection, after }: Extract<Call, { call: 'page' }>): Snapshot => {
-  const begun = dumps.get(dump);
-  if (begun !== undefined) return begun;
-  // Its thread ended in between: rows from here on would be of another moment.
-  if (after !== null) throw new Unavailable(`a dump of the read model ${file} was cut off: begin it again`);
+const begun = (dump: number, collection: Collection): Snapshot => {
   const snapshot = new Snapshot(file, collection);
   dumps.set(dump, snapshot);
   return snapshot;
+};
+
+/** @throws Unavailable where its thread ended in between: rows from here on would be of another moment */
+const dumped = (dump: number): Snapshot => {
+  const snapshot = dumps.get(dump);
+  if (snapshot !== undefined) return snapshot;
+  throw new Unavailable(`a dump of the read model ${file} was cut off: begin it again`);
 };
 
 const connected = (): Reader => {

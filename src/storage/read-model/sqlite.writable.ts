@@ -87,12 +87,13 @@ export class WritableModel implements ReadModel {
     });
   }
 
-  async *dump(collection: Collection): AsyncIterable<{ key: Key; row: Json }> {
+  async *dump(collection: Collection, begins?: (checkpoint: Position) => void): AsyncIterable<{ key: Key; row: Json }> {
     const snapshot = guarded(this.#db, () => {
       this.#writer.commit();
       return new Snapshot(this.#db.name, collection);
     });
     try {
+      begins?.(snapshot.checkpoint);
       let page = guarded(this.#db, () => snapshot.page(null));
       while (page.length > 0) {
         for (const [key, doc] of page) yield { key, row: jsonOf(this.#db.name, doc) };
