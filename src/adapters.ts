@@ -107,8 +107,11 @@ const naming = async <T>(variable: string, open: () => Promise<T>): Promise<T> =
 export const usesDataFolder = ({ eventStore, readModel, storages }: Config): boolean =>
   eventStore === null || readModel === null || storages.some(({ root }) => root === 'file:');
 
-/** Opens each root once, when it is first asked for, and none that the configuration does not reach. */
-export const openObjectStores = (config: Config, random: Random): ObjectStores => {
+/**
+ * Opens each root once, when it is first asked for, and none that the configuration does not reach.
+ * @param makes a new Lethe finds no default storage: whoever serves makes it, and whoever only looks does not
+ */
+export const openObjectStores = (config: Config, random: Random, makes: boolean): ObjectStores => {
   const opened = new Map<string, Promise<ObjectStore>>();
   const folderOf = (root: string): string =>
     root === 'file:' ? join(config.data, 'objects') : resolve(root.slice('file:'.length));
@@ -130,11 +133,12 @@ export const openObjectStores = (config: Config, random: Random): ObjectStores =
   const tag = (): string => tagFrom(random);
   const open = async (root: string): Promise<ObjectStore> => {
     if ((await grant(root)) === null) throw new Unavailable('the configuration no longer names its root');
-    if (!isS3(root)) return openFilesystemStore({ root: folderOf(root), random: tag, create: root === 'file:' });
+    if (!isS3(root))
+      return openFilesystemStore({ root: folderOf(root), random: tag, create: makes && root === 'file:' });
     const { accessKey, secretKey } = config.s3 ?? { accessKey: '', secretKey: '' };
     const isDefault = config.storages.some((storage) => storage.name === 'default' && storage.root === root);
     const { openMinioStore } = await import('./storage/object-store/minio.js');
-    return openMinioStore({ root, accessKey, secretKey, random: tag, create: isDefault });
+    return openMinioStore({ root, accessKey, secretKey, random: tag, create: makes && isDefault });
   };
 
   return {

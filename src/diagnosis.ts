@@ -43,7 +43,7 @@ export async function* diagnose(env: Environment, signal: AbortSignal): AsyncGen
     if (!existsSync(data)) return;
     yield* await held(data, signal);
   }
-  const stores = openObjectStores(config, systemRandom);
+  const stores = openObjectStores(config, systemRandom, false);
   try {
     yield* await withJournal(config, signal, (journal) => examineStores(config, stores, journal, signal));
   } finally {
@@ -55,7 +55,7 @@ const configured = (env: Environment): Config | Check => {
   try {
     const config = readConfig(env);
     // Says what is wrong with a root, and opens nothing.
-    openObjectStores(config, systemRandom);
+    openObjectStores(config, systemRandom, false);
     return config;
   } catch (error) {
     return wrong(
@@ -140,10 +140,15 @@ const examineStores = async (
   for (const storage of config.storages) {
     signal.throwIfAborted();
     const about = `storage ${storage.name}`;
-    const todo = 'Bring it back, or mend its rights, keys or address';
+    const folder = storage.root === 'file:' ? join(config.data, 'objects') : storage.root.slice('file:'.length);
+    if (storage.root === 'file:' && journal === null && !existsSync(folder)) {
+      checks.push(ok(about, 'is not there yet: the first start makes it'));
+      continue;
+    }
+    const mend = 'Bring it back, or mend its rights, keys or address';
+    const todo = storage.name === 'default' ? `${mend}. The first start of a new Lethe makes it` : mend;
     const examined = (): Promise<Check[]> => answering(examineStorage(storage, stores, journal, systemIds), signal);
     checks.push(...(await safely(about, todo, examined)));
-    const folder = storage.root === 'file:' ? join(config.data, 'objects') : storage.root.slice('file:'.length);
     if (storage.root.startsWith('file:') && existsSync(folder)) checks.push(await checkSpace(about, folder));
   }
   return checks;

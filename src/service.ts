@@ -103,7 +103,7 @@ const open = async (config: Config, log: Log, opened: Closers): Promise<Service>
   const model = await openReadModel(config, 'read-only');
   opened.add(() => model.close());
   if (projector === null) opened.add(watchCheckpoint(model, progress, clock, log));
-  const stores = openObjectStores(config, systemRandom);
+  const stores = openObjectStores(config, systemRandom, true);
   opened.add(() => stores.close());
 
   const journal: Journal = {

@@ -98,7 +98,7 @@ export const verifyStores = async (config: Config, { hash, doing, signal }: Veri
     try {
       const spare = await openSpareModel(join(folder, 'read-model.sqlite'));
       try {
-        const busy = isBusy(config);
+        const busy = (): boolean => isBusy(config);
         return await verify({ journal, live: model, spare, stores, busy, clock: WAITING, hash, doing, signal });
       } finally {
         await spare.close();
@@ -143,7 +143,7 @@ const withStores = async <T>(config: Config, use: (stores: OpenStores) => Promis
   withLog(config, async (store) => {
     const journal: Journal = { store, prefix: config.streamPrefix, clock: systemClock, appended: () => undefined };
     const model = openStandingModel(config);
-    const stores = openObjectStores(config, systemRandom);
+    const stores = openObjectStores(config, systemRandom, false);
     try {
       return await use({ journal, model, stores });
     } finally {

@@ -1,12 +1,9 @@
 import type { Json } from '../events/vocabulary.js';
-import { Corrupt } from '../storage/errors.js';
+import { Corrupt, Unavailable } from '../storage/errors.js';
 import type { Position } from '../storage/event-store/port.js';
 import { COLLECTIONS, type Collection, type Key, type ReadModel } from '../storage/read-model/port.js';
 import type { Finding } from './findings.js';
 import type { Shadow } from './shadow.js';
-
-/** How often a dump may begin in the middle of a batch. */
-const ATTEMPTS = 200;
 
 const REBUILD = 'Rebuild the model (lethe rebuild): the log has all that is in it';
 
@@ -19,18 +16,20 @@ interface Row {
  * Compares the live model with what the log makes of one, row by row and byte by byte, while the live one goes on: each collection as it
  * stood at one checkpoint, up to which the other is carried.
  *
+ * @param checkpoint where the live one stood a moment ago
  * @returns how many rows were compared
  * @throws what its store throws; what cannot be read in it is found
  */
 export const compareModels = async (
   live: ReadModel,
   shadow: Shadow,
+  checkpoint: Position,
   found: (finding: Finding) => void,
   reached: (at: Position) => Promise<void>,
 ): Promise<number> => {
   let rows = 0;
   // Before any dump begins: a server keeps the moment of one for some minutes only.
-  await shadow.advance(await live.checkpoint(), reached);
+  await shadow.advance(checkpoint, reached);
   for (const collection of COLLECTIONS) {
     try {
       for await (const { key, is } of compareCollection(live, shadow, collection, reached)) {
@@ -63,9 +62,15 @@ async function* compareCollection(
   collection: Collection,
   reached: (at: Position) => Promise<void>,
 ): AsyncGenerator<{ key: Key; is: Is }> {
-  const { dump, checkpoint } = await dumpedAt(live, collection);
+  const { dump, checkpoint } = await dumpOf(live, collection);
   try {
     await shadow.advance(checkpoint, reached);
+    if (shadow.readTo > checkpoint) {
+      throw new NotCompared(
+        `${collection}: another model, which stands further back, took the place of the one that was being looked at`,
+        'Verify again',
+      );
+    }
     if (shadow.holds < checkpoint) {
       throw new NotCompared(
         `${collection}: the read model stands at ${checkpoint}, and from position ${shadow.holds} on the log cannot be projected`,
@@ -78,33 +83,41 @@ async function* compareCollection(
   }
 }
 
-/** A dump whose moment is that of a checkpoint: nothing moved while it began. @throws NotCompared where something always did */
-const dumpedAt = async (
+/** A dump, and the checkpoint of its moment. @throws NotCompared; Corrupt where the live model cannot be read */
+const dumpOf = async (
   live: ReadModel,
   collection: Collection,
 ): Promise<{ dump: AsyncGenerator<Row, void>; checkpoint: Position }> => {
-  let checkpoint = await live.checkpoint();
-  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-    const rows = live.dump(collection)[Symbol.asyncIterator]();
-    const first = await rows.next();
-    const after = await live.checkpoint();
-    if (after === checkpoint) return { dump: beginningWith(first, rows), checkpoint };
-    await rows.return?.();
-    checkpoint = after;
-  }
-  throw new NotCompared(
-    `${collection}: the read model moved on each time that it was looked at`,
-    'Verify again when less is written',
-  );
+  const of = <T>(work: Promise<T>): Promise<T> => answered(collection, work);
+  const moments: Position[] = [];
+  const rows = live.dump(collection, (at) => moments.push(at))[Symbol.asyncIterator]();
+  const first = await of(rows.next());
+  const [checkpoint] = moments;
+  if (checkpoint === undefined) throw new TypeError(`a dump of ${collection} began and told no moment`);
+  return { dump: beginningWith(first, rows, of), checkpoint };
 };
 
-async function* beginningWith(first: IteratorResult<Row>, rest: AsyncIterator<Row>): AsyncGenerator<Row, void> {
+async function* beginningWith(
+  first: IteratorResult<Row>,
+  rest: AsyncIterator<Row>,
+  of: <T>(work: Promise<T>) => Promise<T>,
+): AsyncGenerator<Row, void> {
   try {
-    for (let next = first; next.done !== true; next = await rest.next()) yield next.value;
+    for (let next = first; next.done !== true; next = await of(rest.next())) yield next.value;
   } finally {
     await rest.return?.();
   }
 }
+
+/** A model that does not answer keeps nobody from looking at the rest. @throws NotCompared */
+const answered = async <T>(collection: Collection, work: Promise<T>): Promise<T> => {
+  try {
+    return await work;
+  } catch (error) {
+    if (!(error instanceof Unavailable)) throw error;
+    throw new NotCompared(`${collection}: ${error.message}`, 'Verify again when the read model answers');
+  }
+};
 
 type Is = 'equal' | 'differs' | 'missing' | 'surplus';
 

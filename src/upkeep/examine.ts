@@ -5,6 +5,7 @@ import type { Ids } from '../ports.js';
 import type { ObjectStore, ObjectStores } from '../storage/object-store/port.js';
 import type { ReadModel } from '../storage/read-model/port.js';
 import { ok, warning, wrong, type Check } from './checks.js';
+import { PROBE } from './naming.js';
 
 /*
  * What the three stores are asked by whoever wonders why a Lethe does not work.
@@ -88,7 +89,7 @@ export const examineStorage = async (
 
 /** @returns milliseconds: what the store's clock says */
 const probe = async (store: ObjectStore, ids: Ids): Promise<number> => {
-  const path = `.lethe/probe-${ids.uuid()}`;
+  const path = `${PROBE}${ids.uuid()}`;
   await store.replace(path, 'lethe doctor\n');
   const seen = await store.stat(path);
   if (seen === null) throw new Error(`${path} was written, and is not there`);

@@ -1,10 +1,13 @@
 import { OWNER } from '../commands/ownership.js';
 import type { Journal } from '../commands/execute.js';
+import { Unreadable } from '../events/codec.js';
+import type { RecordState } from '../events/record.js';
 import type { Clock } from '../ports.js';
+import { Corrupt } from '../storage/errors.js';
 import type { ObjectStore, ObjectStores, SeenObject } from '../storage/object-store/port.js';
 import type { ReadModel } from '../storage/read-model/port.js';
 import { messageOf, type Finding } from './findings.js';
-import { isNamedBy, LEFT_AFTER_MS, OWN_FOLDER, uidIn, UNFINISHED, wasEverNamed } from './naming.js';
+import { isNamedBy, isSomebodys, LEFT_AFTER_MS, OWN_FOLDER, PROBE, uidIn, UNFINISHED } from './naming.js';
 import { isManaged, openStorage, type KnownStorage } from './storages.js';
 
 /** How many objects are asked for in one question to the model. */
@@ -13,14 +16,16 @@ const PAGE = 500;
 /** An upload's bytes lie there before the event that names them: one that takes longer than this between the two is taken for broken off. */
 const NAMED_WITHIN_MS = 30_000;
 const LOOK_MS = 50;
+/** So many may be waited for at once. */
+const MOST_UNNAMED = 10_000;
 
 export interface LeaksPorts {
   readonly journal: Journal;
   readonly model: ReadModel;
   readonly stores: ObjectStores;
   readonly storages: readonly KnownStorage[];
-  /** A service may be storing something right now. */
-  readonly busy: boolean;
+  /** Whether a service may be storing something right now. */
+  readonly busy: () => boolean;
   readonly clock: Clock;
   readonly found: (finding: Finding) => void;
   readonly signal: AbortSignal;
@@ -58,16 +63,24 @@ const foreign = (what: string, behind: boolean): Finding =>
         todo: 'Give each log a storage of its own, or set LETHE_DATA and LETHE_EVENT_STORE to that log',
       };
 
-/** What no event named when it was seen, and until when one may. */
+/** What no event named when it was seen, and until when one may, on the monotonic clock. */
 interface Unnamed {
   readonly object: SeenObject;
-  /** On the monotonic clock. */
   readonly late: number;
 }
 
 const leaksIn = async (ports: LeaksPorts, storage: KnownStorage, store: ObjectStore): Promise<void> => {
   const unnamed: Unnamed[] = [];
+  const settle = async (most: number): Promise<void> => {
+    while (unnamed.length > most) {
+      const oldest = unnamed.shift();
+      if (oldest !== undefined && !(await wasUnderWay(ports, store, oldest)))
+        ports.found(leftBehind(oldest.object, storage));
+    }
+  };
   for await (const page of pages(store, ports.signal)) {
+    // After the listing, and before the streams are asked: whoever is at work no more has written by then what it had to.
+    const busy = ports.busy();
     const uids = new Set(page.flatMap(({ path }) => uidIn(path) ?? []));
     const rows = await ports.model.get(
       'catalogue',
@@ -77,47 +90,72 @@ const leaksIn = async (ports: LeaksPorts, storage: KnownStorage, store: ObjectSt
     for (const object of page) {
       const record = records.get(uidIn(object.path) ?? '');
       if (record !== undefined && isNamedBy(record, object.path)) {
-        const { outcome } = record.purge ?? { outcome: null };
-        if (outcome?.fate !== 'deleted' || outcome.changed) continue;
-        ports.found({
-          kind: 'object-leaked',
-          what: `${inStorage(object, storage)} lies there, and the purge of files/${record.uid} had deleted it: somebody put it back`,
-          todo: 'Remove it by hand, or register it as a record of its own',
-        });
-      } else if (!isBeingWritten(ports, object) && !(await wasEverNamed(ports.journal, object.path))) {
-        unnamed.push({ object, late: ports.clock.monotonic() + NAMED_WITHIN_MS });
+        if (wasDeleted(record, object.path)) ports.found(putBack(object, storage, record.uid));
+      } else if (!(await mayBeNamed(ports.journal, object.path))) {
+        const waits = mayComeToBeNamed(ports, object, busy);
+        if (waits) unnamed.push({ object, late: ports.clock.monotonic() + NAMED_WITHIN_MS });
+        else if (!isBeingWritten(ports, object, busy)) ports.found(leftBehind(object, storage));
       }
     }
+    await settle(MOST_UNNAMED);
   }
-  for (const { object, late } of unnamed) {
-    if (await wasUnderWay(ports, store, object, late)) continue;
-    ports.found({
-      kind: 'object-leaked',
-      what: `${inStorage(object, storage)} is named by no event: what an upload, or a crash, left behind`,
-      todo: 'Clear it away (lethe gc) once it is a day old',
-    });
-  }
+  await settle(0);
 };
+
+/** What a deletion took, by the record. Its listing goes between the last object and the end of the purge. */
+const wasDeleted = ({ fields, purge }: RecordState, path: string): boolean => {
+  const { outcome, ended } = purge ?? { outcome: null, ended: null };
+  if (outcome?.fate !== 'deleted' || outcome.changed) return false;
+  return ended !== null || (fields.kind === 'file' && fields.path === path);
+};
+
+const putBack = (object: SeenObject, storage: KnownStorage, uid: string): Finding => ({
+  kind: 'object-leaked',
+  what: `${inStorage(object, storage)} lies there, and the purge of files/${uid} had deleted it: somebody put it back`,
+  todo: 'Remove it by hand, or register it as a record of its own',
+});
+
+const leftBehind = (object: SeenObject, storage: KnownStorage): Finding => ({
+  kind: 'object-leaked',
+  what: `${inStorage(object, storage)} is named by no event: what an upload, or a crash, left behind`,
+  todo: 'Clear it away (lethe gc) once it is a day old',
+});
 
 const inStorage = ({ path }: SeenObject, { facts }: KnownStorage): string =>
   `${JSON.stringify(path)} in the storage ${facts.name}`;
 
 /** An upload that is put together may take its time. */
-const isBeingWritten = ({ busy, clock }: LeaksPorts, { path, modifiedAt }: SeenObject): boolean =>
-  busy && path.startsWith(UNFINISHED) && clock.now().getTime() - Date.parse(modifiedAt) < LEFT_AFTER_MS;
+const isBeingWritten = (ports: LeaksPorts, object: SeenObject, busy: boolean): boolean =>
+  busy && object.path.startsWith(UNFINISHED) && isYoung(ports, object);
 
-/** Looks again until an event names the object, or the upload took it back. @returns false where neither has happened in time */
+/** Of an upload by a service at work, or a probe, which needs none. */
+const mayComeToBeNamed = (ports: LeaksPorts, object: SeenObject, busy: boolean): boolean =>
+  isYoung(ports, object) && (object.path.startsWith(PROBE) || (busy && uidIn(object.path) !== null));
+
+const isYoung = ({ clock }: LeaksPorts, { modifiedAt }: SeenObject): boolean =>
+  clock.now().getTime() - Date.parse(modifiedAt) < LEFT_AFTER_MS;
+
+/** Looks again until an event names the object, or whoever wrote it took it back. @returns false where neither has happened in time */
 const wasUnderWay = async (
-  { busy, journal, clock, signal }: LeaksPorts,
+  { journal, clock, signal }: LeaksPorts,
   store: ObjectStore,
-  { path }: SeenObject,
-  late: number,
+  { object: { path }, late }: Unnamed,
 ): Promise<boolean> => {
-  if (!busy || uidIn(path) === null) return false;
   for (;;) {
-    if ((await wasEverNamed(journal, path)) || (await store.stat(path)) === null) return true;
+    signal.throwIfAborted();
+    if ((await mayBeNamed(journal, path)) || (await store.stat(path)) === null) return true;
     if (clock.monotonic() >= late) return false;
     await clock.sleep(LOOK_MS, signal);
+  }
+};
+
+/** A stream that cannot be read may name anything, and is found by itself. */
+const mayBeNamed = async (journal: Journal, path: string): Promise<boolean> => {
+  try {
+    return await isSomebodys(journal, path);
+  } catch (error) {
+    if (error instanceof Unreadable || error instanceof Corrupt) return true;
+    throw error;
   }
 };
 

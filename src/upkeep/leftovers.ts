@@ -6,7 +6,7 @@ import { Unavailable } from '../storage/errors.js';
 import type { ObjectStore, ObjectStores, SeenObject, UnfinishedUpload } from '../storage/object-store/port.js';
 import type { ReadModel } from '../storage/read-model/port.js';
 import { messageOf } from './findings.js';
-import { LEFT_AFTER_MS, OWN_FOLDER, wasEverNamed } from './naming.js';
+import { isSomebodys, LEFT_AFTER_MS, OWN_FOLDER } from './naming.js';
 import { isManaged, knownStorages, openStorage, type KnownStorage } from './storages.js';
 
 /** So many are listed, and cleared away, at once; whoever has more asks again. */
@@ -112,7 +112,7 @@ async function* leftoversIn(
   const isOld = (time: string): boolean => Date.parse(time) <= before;
   for await (const object of store.list(OWN_FOLDER, ports.signal)) {
     if (object.path === OWNER || !isOld(object.modifiedAt)) continue;
-    if (await isNobodys(ports, known, storage, object.path)) yield objectLeft(ports, known, storage, object);
+    if (await isNobodys(ports, known, storage, object.path)) yield objectLeft(ports, storage, object);
   }
   for await (const upload of store.unfinished(ports.signal)) {
     // Elsewhere another program may be at it: who began an upload, no store tells.
@@ -129,12 +129,7 @@ const storeNow = async ({ ownership }: LeftoversPorts, storage: KnownStorage, st
   return Date.parse(owner.modifiedAt);
 };
 
-const objectLeft = (
-  ports: LeftoversPorts,
-  known: readonly KnownStorage[],
-  storage: KnownStorage,
-  object: SeenObject,
-): Leftover => ({
+const objectLeft = (ports: LeftoversPorts, storage: KnownStorage, object: SeenObject): Leftover => ({
   storage: storage.facts.name,
   path: object.path,
   what: 'object',
@@ -142,8 +137,10 @@ const objectLeft = (
   since: object.modifiedAt,
   clear: async () => {
     const store = await mayClear(ports, storage);
-    if (store === null || typeof store === 'string' || !(await isNobodys(ports, known, storage, object.path)))
-      return 'kept';
+    if (store === null || typeof store === 'string') return 'kept';
+    // Somebody may have thought about the list for hours.
+    await reachHead(ports);
+    if (!(await isNobodys(ports, await knownStorages(ports.model), storage, object.path))) return 'kept';
     const became = await store.delete(object.path, object);
     return became === 'changed' ? 'kept' : became;
   },
@@ -184,7 +181,7 @@ const isNobodys = async (
     // Also one that was purged: what was kept of it stays, and what was deleted is not there.
     if (rows.length > 0) return false;
   }
-  return !(await wasEverNamed(journal, path));
+  return !(await isSomebodys(journal, path));
 };
 
 /** Nothing there belongs to a storage that lies within this one, or is kept from Lethe by one that is not managed. */

@@ -28,15 +28,14 @@ export const checkFolder = async (folder: string): Promise<Check[]> => {
     const { mode } = await stat(folder);
     await access(folder, constants.R_OK | constants.W_OK | constants.X_OK);
     for (const file of await readdir(folder, { withFileTypes: true })) {
-      if (file.isFile()) await access(join(folder, file.name), constants.R_OK | constants.W_OK);
+      if (file.isFile()) await assertOurs(join(folder, file.name));
     }
     const checks = [await checkSpace(about, folder)];
     if ((mode & 0o007) === 0) return [ok(about, `${folder} is this user's to read and write`), ...checks];
     const open = `everybody on this machine may look into ${folder}`;
     return [warning(about, open, `Take those rights away: chmod o-rwx ${folder}`), ...checks];
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : null;
-    if (code === 'ENOENT')
+    if (codeOf(error) === 'ENOENT')
       return [
         warning(about, `there is none at ${folder}`, 'Name another with --data (LETHE_DATA), or make it: lethe init'),
       ];
@@ -45,6 +44,17 @@ export const checkFolder = async (folder: string): Promise<Check[]> => {
     ];
   }
 };
+
+/** What a service takes away while one looks is nobody's any more. */
+const assertOurs = async (file: string): Promise<void> => {
+  try {
+    await access(file, constants.R_OK | constants.W_OK);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+  }
+};
+
+const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : null);
 
 export const checkSpace = async (about: string, folder: string): Promise<Check> => {
   const { bavail, bsize } = await statfs(folder);

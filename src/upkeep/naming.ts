@@ -7,6 +7,9 @@ export const OWN_FOLDER = '.lethe/';
 /** Where the file system's adapter puts uploads together. */
 export const UNFINISHED = '.lethe/tmp/';
 
+/** What `doctor` writes, and takes away again. */
+export const PROBE = '.lethe/probe-';
+
 /** What lies below `.lethe/` for a day without an event is nobody's: an upload gives up after an hour. */
 export const LEFT_AFTER_MS = 24 * 60 * 60 * 1000;
 
@@ -23,12 +26,17 @@ export const isNamedBy = ({ fields, purge }: RecordState, path: string): boolean
   return seen?.kind === 'folder' && seen.manifest === path;
 };
 
-/** Whether any event ever named an object below `.lethe/`. Its file's stream is asked, which is the truth, and no model of it. */
-export const wasEverNamed = async (journal: Journal, path: string): Promise<boolean> => {
+/**
+ * Whether any event ever named an object below `.lethe/`, or one is about to: a purge that has not come to its deletion lays down the
+ * listing of it first, and takes the same one up again. The file's stream is asked, which is the truth, and no model of it.
+ */
+export const isSomebodys = async (journal: Journal, path: string): Promise<boolean> => {
   const uid = uidIn(path);
   if (uid === null) return false;
-  const { recorded } = await readRecord(journal, { registry: 'files', uid });
-  return recorded.some(({ event }) => names(event, path));
+  const { record, recorded } = await readRecord(journal, { registry: 'files', uid });
+  if (recorded.some(({ event }) => names(event, path))) return true;
+  const purge = record?.purge ?? null;
+  return MANIFEST.test(path) && purge !== null && purge.started === null && purge.outcome === null;
 };
 
 const names = (event: Recorded<RecordEvent>['event'], path: string): boolean => {

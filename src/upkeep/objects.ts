@@ -3,7 +3,6 @@ import { readRecord, type Journal } from '../commands/execute.js';
 import { Unreadable } from '../events/codec.js';
 import type { FileFields } from '../events/events.js';
 import type { RecordState } from '../events/record.js';
-import type { Ref } from '../events/vocabulary.js';
 import { Corrupt } from '../storage/errors.js';
 import type { ObjectStore, ObjectStores } from '../storage/object-store/port.js';
 import { isRow, type CatalogueRow, type ReadModel } from '../storage/read-model/port.js';
@@ -79,29 +78,32 @@ const reach = async (ports: ObjectsPorts): Promise<Map<string, Reachable>> => {
 };
 
 /** A record whose object has to be there: no deletion of it has begun, and nothing is to be taken back of it. */
-const hasObject = ({ due, record }: CatalogueRow): boolean => due.length === 0 && needsObject(record);
+const hasObject = ({ live, due, record }: CatalogueRow): boolean => live && due.length === 0 && needsObject(record);
 
+/** Nothing has begun to take its object, as far as one stream tells. */
 const needsObject = ({ fields, purge }: RecordState): boolean =>
-  fields.kind === 'file' &&
-  (purge === null || (purge.started === null && purge.outcome === null && purge.ended === null));
+  fields.kind === 'file' && (purge === null || (purge.started === null && purge.outcome === null));
 
 const lookAt = async (
   { journal, found }: ObjectsPorts,
   reachable: ReadonlyMap<string, Reachable>,
-  { registry, uid, fields }: RecordState,
+  record: RecordState,
 ): Promise<void> => {
+  const { uid, fields } = record;
   const at = fields.kind === 'file' ? (reachable.get(fields.storage) ?? null) : null;
   if (at === null || fields.kind !== 'file') return;
   const fault = await faultOf(at.store, fields, at.hash);
   if (fault === null) return;
-  if (!(await stillNeedsObject(journal, { registry, uid }))) return;
+  if (!(await stillNeedsObject(journal, record))) return;
   found({ ...fault, what: fault.what(`the object ${JSON.stringify(fields.path)} of the file ${uid}`) });
 };
 
-const stillNeedsObject = async (journal: Journal, ref: Ref): Promise<boolean> => {
+/** A purge that was asked for since may find its object gone with that of another record, and is well with that. */
+const stillNeedsObject = async (journal: Journal, seen: RecordState): Promise<boolean> => {
   try {
-    const { record } = await readRecord(journal, ref);
-    return record !== null && needsObject(record);
+    const { record } = await readRecord(journal, seen);
+    if (record === null || !needsObject(record)) return false;
+    return record.purge === null || record.purge.request === seen.purge?.request;
   } catch (error) {
     // A stream that cannot be read is found by itself; its object is missed all the same.
     if (error instanceof Unreadable || error instanceof Corrupt) return true;

@@ -18,8 +18,8 @@ export interface VerifyPorts {
   /** An empty model, for what the log makes of one. */
   readonly spare: ReadModel;
   readonly stores: ObjectStores;
-  /** A service may be at work on these stores. */
-  readonly busy: boolean;
+  /** Whether a service may be at work on these stores. */
+  readonly busy: () => boolean;
   readonly clock: Clock;
   readonly hash: boolean;
   readonly doing: (what: Doing, done: number, total: number) => Promise<void>;
@@ -100,5 +100,5 @@ const compareLive = async (
     });
     return 0;
   }
-  return compareModels(live, shadow, found, reached);
+  return compareModels(live, shadow, checkpoint, found, reached);
 };

@@ -1,4 +1,4 @@
-import { cpSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync } from 'node:fs';
 import { chmod, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -164,6 +164,17 @@ describe('lethe doctor', () => {
     ]);
   });
 
+  test('a default storage that is gone, and does not make it anew', async () => {
+    const objects = join(data, 'objects');
+    await rm(objects, { recursive: true });
+    const { code, wrong } = await doctor();
+    expect({ code, wrong }).toEqual({
+      code: 1,
+      wrong: [expect.stringMatching(/^storage default: .*can't be opened: ENOENT/)],
+    });
+    expect(existsSync(objects)).toBe(false);
+  });
+
   test('warns of what is not yet wrong', async () => {
     await chmod(data, 0o755);
     expect(await doctor()).toMatchObject({
@@ -174,6 +185,8 @@ describe('lethe doctor', () => {
     expect(await doctor()).toMatchObject({ code: 0, warnings: [`data folder: there is none at ${data}`] });
     await mkdir(data, { mode: 0o700 });
     expect((await doctor()).warnings).toEqual(['event store: there is no log yet']);
+    // Nothing is made by looking.
+    expect(readdirSync(data)).toEqual([]);
   });
 
   test('works on stores, and not through a service', async () => {

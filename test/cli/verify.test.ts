@@ -1,4 +1,4 @@
-import { cpSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { mkdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -237,6 +237,13 @@ describe('lethe verify finds of the objects', () => {
     await mkdir(join(open(), '.lethe'));
     await writeFile(join(open(), '.lethe', 'theirs'), 'x');
     expect(await verify()).toEqual({ code: 0, counts: {}, whats: [] });
+  });
+
+  test('the default one that is gone, and does not make it anew', async () => {
+    const objects = join(data, 'objects');
+    await rm(objects, { recursive: true });
+    await expectFound({ 'storage-unreachable': 2 }, 'default');
+    expect(existsSync(objects)).toBe(false);
   });
 
   test('a storage that is gone, and one that is another log’s', async () => {

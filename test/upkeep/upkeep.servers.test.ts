@@ -120,7 +120,7 @@ describe.skipIf(lacksServers)(`upkeep on servers ${NEEDS_SERVERS}`, () => {
     const { store } = await openEventStore(config, 'read-only');
     const journal = { store, prefix: config.streamPrefix, clock: systemClock, appended: () => undefined };
     const model = openStandingModel(config);
-    const opened = openObjectStores(config, systemRandom);
+    const opened = openObjectStores(config, systemRandom, false);
     const leftoversAt = async (laterMs: number) => {
       const stores = aheadBy(opened, laterMs);
       const ownership = new Ownership(journal, stores, systemIds);
