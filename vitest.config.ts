@@ -9,7 +9,9 @@ export default defineConfig({
     pool: 'forks',
     // Files wait for processes that they started as much as they work: two at a time on two processors, too.
     maxWorkers: Math.max(2, availableParallelism() - 1),
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // Where one of these is reached, something hangs: how fast a machine is, no test asks.
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
+    expect: { poll: { timeout: 60_000 } },
   },
 });

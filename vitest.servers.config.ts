@@ -6,7 +6,8 @@ export default defineConfig({
     include: ['test/**/*.{mongodb,minio,servers}*.test.ts'],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 120_000,
+    testTimeout: 240_000,
     hookTimeout: 600_000,
+    expect: { poll: { timeout: 60_000 } },
   },
 });

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { access, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { faultsOf, programOf, samplesOf } from './harness/samples.js';
 import { discard, startService, temporaryFolder, type RunningService } from './harness/service.js';
 
@@ -12,8 +12,6 @@ import { discard, startService, temporaryFolder, type RunningService } from './h
  */
 
 // The compiler reads all of the package's types.
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
-
 const ROOT = join(import.meta.dirname, '..');
 const OURS = 'http://127.0.0.1:4270';
 

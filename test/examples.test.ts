@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect, type Lethe } from '../src/client/connect.js';
 import { buildExamples, runExample, startExample } from './harness/example.js';
 import { discard, startService, temporaryFolder, type RunningService } from './harness/service.js';
@@ -11,8 +11,6 @@ import { discard, startService, temporaryFolder, type RunningService } from './h
 /*
  * The programs of examples/, as their readers run them: compiled, against the package by its name.
  */
-
-vi.setConfig({ hookTimeout: 120_000 });
 
 let service: RunningService;
 let lethe: Lethe;

@@ -10,7 +10,7 @@ import { discard, startService, temporaryFolder, upload, type RunningService } f
  * The web UI as a person uses it: a real browser on the real process.
  */
 
-const WAIT_MS = 10_000;
+const WAIT_MS = 60_000;
 
 let browser: Browser;
 let disk: string;

@@ -1,7 +1,7 @@
 import { utimes } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { commandsOn, file, folder, leaveHome, lethe, startLethe, write } from '../harness/command-line.js';
 import { discard, startService, type RunningService } from '../harness/service.js';
 
@@ -10,8 +10,6 @@ import { discard, startService, type RunningService } from '../harness/service.j
  */
 
 // Each test starts many processes, and a machine that is busy starts them slowly.
-vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
-
 afterAll(leaveHome);
 
 let service: RunningService;
@@ -24,7 +22,7 @@ beforeAll(async () => {
 
 afterAll(() => discard(service));
 
-const COUNT = 30;
+const COUNT = 80;
 const nameOf = (index: number): string => `part-${String(index).padStart(2, '0')}.bin`;
 const contentOf = (index: number): string => `${index} `.repeat(20_000);
 

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ACTOR, commandsOn, CTRL_C, leaveHome, onTerminal, startLethe } from '../harness/command-line.js';
 import { discard, startService, type RunningService } from '../harness/service.js';
 
@@ -7,8 +7,6 @@ import { discard, startService, type RunningService } from '../harness/service.j
  */
 
 // Each test starts many processes, and a machine that is busy starts them slowly.
-vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
-
 afterAll(leaveHome);
 
 let service: RunningService;

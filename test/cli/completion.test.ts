@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { home, leaveHome, lethe, start, write } from '../harness/command-line.js';
 
 /*
@@ -7,8 +7,6 @@ import { home, leaveHome, lethe, start, write } from '../harness/command-line.js
  */
 
 // Each test starts many processes, and a machine that is busy starts them slowly.
-vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
-
 afterAll(leaveHome);
 
 const has = (shell: string): boolean => spawnSync(shell, ['-c', ':']).status === 0;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   ACTOR,
   commandsOn,
@@ -21,8 +21,6 @@ import { discard, startService, type RunningService } from '../harness/service.j
  */
 
 // Each test starts many processes, and a machine that is busy starts them slowly.
-vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
-
 afterAll(leaveHome);
 
 let service: RunningService;

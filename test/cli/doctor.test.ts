@@ -2,12 +2,11 @@ import { cpSync, existsSync, readdirSync } from 'node:fs';
 import { chmod, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { command } from '../harness/command.js';
 import { freePort } from '../harness/port.js';
 import { startService, temporaryFolder, upload } from '../harness/service.js';
-
-vi.setConfig({ testTimeout: 60_000 });
+import { until } from '../harness/until.js';
 
 let home: string;
 let made: string;
@@ -87,6 +86,7 @@ describe('lethe doctor', () => {
   test('names who serves the folder, and whether that one is ready', async () => {
     const service = await startService({ data });
     try {
+      await until('it is ready', async () => (await service.request('GET', '/health/ready')).status === 200);
       const { code, text } = await doctor();
       expect(code).toBe(0);
       expect(text).toContain(`process ${service.process.pid} serves the data folder at ${service.url}`);

@@ -114,7 +114,7 @@ const expectCopy = async ({ stored, recorded }: TestLog): Promise<void> => {
 };
 
 describe('a log of 10,000 events of every type', () => {
-  test('makes the same model on a server, but for its positions', { timeout: 180_000 }, async () => {
+  test('makes the same model on a server, but for its positions', async () => {
     const log = generateNamingLog(1, 10_000);
     expect([...typesIn(log.recorded).keys()].sort()).toEqual([...TYPES].sort());
     const file = await written('generated', log);
@@ -149,7 +149,7 @@ describe('an import that breaks off', () => {
   test.each([
     ['killed', 'SIGKILL', { code: null, signal: 'SIGKILL' }],
     ['interrupted', 'SIGINT', { code: 130, signal: null }],
-  ] as const)('as it is %s goes on when it is started again', { timeout: 120_000 }, async (name, signal, ended) => {
+  ] as const)('as it is %s goes on when it is started again', async (name, signal, ended) => {
     const data = inHome(name);
     const running = await begun(data);
     running.child.kill(signal);
@@ -159,11 +159,14 @@ describe('an import that breaks off', () => {
 
     const { code, out, err } = await bring(file, data);
     expect({ code, err }).toEqual({ code: 0, err: '' });
-    expect(JSON.parse(out)).toMatchObject({ events: 1_500, found: laid });
+    const { events, found } = JSON.parse(out) as { events: number; found: number };
+    expect(events).toBe(1_500);
+    // What it sent last may have come in after its end.
+    expect(found).toBeGreaterThanOrEqual(laid);
     await expectCopy(log);
   });
 
-  test('keeps services and upkeep waiting until it is whole', { timeout: 120_000 }, async () => {
+  test('keeps services and upkeep waiting until it is whole', async () => {
     const data = inHome('waiting');
     const running = await begun(data);
     running.child.kill('SIGKILL');
@@ -194,7 +197,7 @@ describe('an import that breaks off', () => {
     expect(ids.slice(0, 1_500)).toEqual(log.stored.map(({ id }) => id));
   });
 
-  test('is waited for by a service that had looked before it began', { timeout: 120_000 }, async () => {
+  test('is waited for by a service that had looked before it began', async () => {
     const held = double.holds.hold('log-instance', 'InstanceCreated');
     const service = await launchService({ env: settings() });
     services.push(service);
@@ -207,7 +210,7 @@ describe('an import that breaks off', () => {
     expect(ids.slice(0, 1_500)).toEqual(log.stored.map(({ id }) => id));
   });
 
-  test('ends right where answers are lost', { timeout: 120_000 }, async () => {
+  test('ends right where answers are lost', async () => {
     const running = await begun(inHome('lost'), 100);
     double.faults.loseAnswers = 3;
     expect(await running.ended).toMatchObject({ code: 0, err: '' });
@@ -215,7 +218,7 @@ describe('an import that breaks off', () => {
     await expectCopy(log);
   });
 
-  test('says so where another process writes to the log meanwhile', { timeout: 120_000 }, async () => {
+  test('says so where another process writes to the log meanwhile', async () => {
     const running = await begun(inHome('disturbed'), 100);
     const [event] = inServer();
     if (event === undefined) throw new Error('nothing was written');
@@ -273,7 +276,7 @@ describe('an import that is refused writes nothing', () => {
     expect(inServer()).toEqual([]);
   });
 
-  test('where there is another log, or this one has gone on', { timeout: 60_000 }, async () => {
+  test('where there is another log, or this one has gone on', async () => {
     const whole = await written('sixty', log);
     const shorter = await written('fifty', { recorded: log.recorded.slice(0, 50) });
     const other = await written('other', generateNamingLog(5, 60));
@@ -287,7 +290,7 @@ describe('an import that is refused writes nothing', () => {
     await expectCopy(log);
   });
 
-  test('where a service has begun a log', { timeout: 60_000 }, async () => {
+  test('where a service has begun a log', async () => {
     const service = await startService({ env: settings() });
     services.push(service);
     const { code, err } = await refused(await written('late', log), inHome('late'));
@@ -295,7 +298,7 @@ describe('an import that is refused writes nothing', () => {
     expect(err).toContain('(InstanceCreated, revision 0 of lethe.log-instance)');
   });
 
-  test('where the read model is that of another log', { timeout: 60_000 }, async () => {
+  test('where the read model is that of another log', async () => {
     const data = inHome('modelled');
     await mkdir(data);
     await (await startService({ data })).stop();

@@ -33,7 +33,7 @@ describe.skipIf(lacksServers)(`the log of a service on servers ${NEEDS_SERVERS}`
     return body.record.uid as string;
   };
 
-  it('goes on under another prefix, with another read model, on the same bucket', { timeout: 240_000 }, async () => {
+  it('goes on under another prefix, with another read model, on the same bucket', async () => {
     const source = servers.mix(ALL).env;
     const before = await started(source);
     const uid = await put(before, 'one');

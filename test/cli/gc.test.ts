@@ -2,7 +2,7 @@ import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import { copyFile, mkdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { command } from '../harness/command.js';
 import { startService, temporaryFolder, upload, type RunningService } from '../harness/service.js';
 import { until } from '../harness/until.js';
@@ -10,8 +10,6 @@ import { until } from '../harness/until.js';
 /*
  * What `gc` takes and, as much, what it does not: on the data folder of a real service, with times set back.
  */
-
-vi.setConfig({ testTimeout: 120_000 });
 
 const HOUR_MS = 60 * 60 * 1000;
 const UID = 'AAAAAAAAAAAAAAAAAAAA';

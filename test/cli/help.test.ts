@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { DIST, folder, home, isThere, leaveHome, lethe, MAIN, write } from '../harness/command-line.js';
 
 /*
@@ -10,8 +10,6 @@ import { DIST, folder, home, isThere, leaveHome, lethe, MAIN, write } from '../h
  */
 
 // Each test starts many processes, and a machine that is busy starts them slowly.
-vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
-
 afterAll(leaveHome);
 
 describe.concurrent('by itself', () => {

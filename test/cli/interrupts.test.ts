@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   commandsOn,
   folder,
@@ -22,8 +22,6 @@ import { until } from '../harness/until.js';
  */
 
 // Each test starts many processes, and a machine that is busy starts them slowly.
-vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
-
 afterAll(leaveHome);
 
 let service: RunningService;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { copyFile, rename, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import Database from 'better-sqlite3';
 import { openSqliteReadModel } from '../../src/storage/read-model/sqlite.js';
 import { command, startCommand } from '../harness/command.js';
@@ -13,8 +13,6 @@ import { until } from '../harness/until.js';
 import { writeLog } from '../harness/written-log.js';
 
 // Each test starts several processes, on machines that have other things to do.
-vi.setConfig({ testTimeout: 120_000 });
-
 let data: string;
 let services: RunningService[];
 const inData = (name: string): string => join(data, name);
@@ -98,10 +96,16 @@ describe('lethe rebuild', () => {
     await rebuild();
     const model = await modelOf();
     for (const [round, bytes] of [1, 400_000, 1_500_000, 3_000_000].entries()) {
-      const { child, ended } = startCommand(['rebuild', '--data', data]);
-      await until(`${bytes} bytes are built`, async () => child.exitCode !== null || builtBytes() >= bytes);
-      child.kill('SIGKILL');
-      expect((await ended).signal, `round ${round}: it was to be killed while it built`).toBe('SIGKILL');
+      await until(
+        `round ${round}: one is killed while it builds`,
+        async () => {
+          const { child, ended } = startCommand(['rebuild', '--data', data]);
+          await until(`${bytes} bytes are built`, async () => child.exitCode !== null || builtBytes() >= bytes);
+          child.kill('SIGKILL');
+          return (await ended).signal === 'SIGKILL';
+        },
+        5,
+      );
       expect(await modelOf(), 'the live one is as it was').toBe(model);
       expect((await rebuild()).code).toBe(0);
       expect(await modelOf()).toBe(model);

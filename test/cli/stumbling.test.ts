@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
-import { afterAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { ACTOR, leaveHome, lethe, NOBODY } from '../harness/command-line.js';
 
 /*
@@ -7,8 +7,6 @@ import { ACTOR, leaveHome, lethe, NOBODY } from '../harness/command-line.js';
  */
 
 // Each test starts many processes, and a machine that is busy starts them slowly.
-vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
-
 afterAll(leaveHome);
 
 describe.concurrent('towards a service that stumbles', () => {

@@ -2,7 +2,7 @@ import { cpSync, existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { mkdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { command, startCommand } from '../harness/command.js';
 import { generateLog } from '../harness/log-generator.js';
 import { startService, temporaryFolder, upload, type RunningService } from '../harness/service.js';
@@ -12,8 +12,6 @@ import { writeLog } from '../harness/written-log.js';
 /*
  * Each thing that can be wrong is made so, on a data folder of a real service, and has to be found: that, and nothing else.
  */
-
-vi.setConfig({ testTimeout: 120_000 });
 
 let home: string;
 let made: string;

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { faultsOf, programOf, samplesOf } from '../harness/samples.js';
 import { discard, startService, temporaryFolder, type RunningService } from '../harness/service.js';
 
@@ -11,8 +11,6 @@ import { discard, startService, temporaryFolder, type RunningService } from '../
  */
 
 // The compiler reads all of the package's types.
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
-
 let service: RunningService;
 let folder = '';
 let samples: string[] = [];

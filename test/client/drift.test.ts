@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openInProcess, type InProcess } from '../../src/client/in-process.js';
 import { connect, type Lethe } from '../../src/client/connect.js';
 import { temporaryFolder } from '../harness/service.js';
+import { until } from '../harness/until.js';
 
 /*
  * The SDK and /openapi.json say the same: a story that uses every method is told to a real service, and what was sent is looked up in the
@@ -166,12 +167,15 @@ const tell = async (lethe: Lethe): Promise<void> => {
     correlationId: 'c',
   };
   await tried(lethe.audit({ ...day, order: 'asc' }).count());
-  const stopping = AbortSignal.timeout(200);
+  const stopping = new AbortController();
   const follow = async (): Promise<void> => {
-    for await (const event of lethe.events({ ...day, after: '1' }, { signal: stopping }))
+    for await (const event of lethe.events({ ...day, after: '1' }, { signal: stopping.signal }))
       expect(event.uid).toBe(file.uid);
   };
-  await tried(follow());
+  const following = tried(follow());
+  await until('it is asked for', async () => sent.some(({ path }) => path === '/v1/events'));
+  stopping.abort();
+  await following;
   await tried(lethe.stats());
   await tried(lethe.ready());
 };

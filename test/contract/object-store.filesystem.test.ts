@@ -193,7 +193,7 @@ describe.each(REACHES)('a folder as an object store, %s', (_, reach) => {
 
     // By names, between a look and a call, nothing can promise that (docs/deleting.md).
     if (reach !== null)
-      it('lead nowhere, however quickly a folder and a link change places', { timeout: 60_000 }, async () => {
+      it('lead nowhere, however quickly a folder and a link change places', async () => {
         await mkdir(join(root, 'swapped', 'deep'), { recursive: true });
         await writeFile(join(root, 'swapped', 'secret'), 'public');
         await writeFile(join(root, 'swapped', 'deep', 'secret'), 'public');
@@ -431,7 +431,7 @@ describe.each(REACHES)('a folder as an object store, %s', (_, reach) => {
       expect(await filesBelow(root)).toEqual(['text']);
     });
 
-    it('holds a few chunks of a large body, not the body', { timeout: 120_000 }, async () => {
+    it('holds a few chunks of a large body, not the body', async () => {
       const size = 300;
       const before = process.memoryUsage();
       const peak = { ahead: 0, rss: 0, external: 0 };

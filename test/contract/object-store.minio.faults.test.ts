@@ -16,7 +16,7 @@ import { bodyOf, pattern } from './object-store.contract.js';
 /* An S3 server that fails, and a network that does. What a real MinIO answers goes through a proxy that does to it what a test says. */
 
 const MIB = 1024 * 1024;
-const SILENCE_MS = 400;
+const SILENCE_MS = 1_000;
 const binary = await findMinio();
 const server = binary === null ? null : await startMinio(binary);
 afterAll(async () => server?.stop());
@@ -39,7 +39,7 @@ describe.skipIf(server === null)('a bucket behind a failing network [needs minio
     bucket = `bucket-${random()}`;
     await client.makeBucket(bucket);
     proxy = await startProxy(port);
-    store = await open(proxy.port);
+    store = await open(proxy.port, SILENCE_MS);
     direct = await open(port);
   });
 
@@ -49,14 +49,14 @@ describe.skipIf(server === null)('a bucket behind a failing network [needs minio
     await proxy.close();
   });
 
-  const open = async (at: number) =>
+  const open = async (at: number, silenceMs?: number) =>
     openMinioStore({
       root: `s3://127.0.0.1:${at}/${bucket}?tls=false`,
       accessKey,
       secretKey,
       random,
       create: false,
-      silenceMs: SILENCE_MS,
+      ...(silenceMs === undefined ? {} : { silenceMs }),
     });
 
   describe('reading', () => {
@@ -94,7 +94,7 @@ describe.skipIf(server === null)('a bucket behind a failing network [needs minio
     });
 
     it.each([
-      ['stall the answer', /gave nothing for 400 ms/],
+      ['stall the answer', /gave nothing for 1000 ms/],
       ['cut the answer', /broke off/],
     ] as const)('is an error where they %s', async (fate, says) => {
       await direct.put('a', bodyOf(pattern(2 * MIB)));

@@ -151,7 +151,7 @@ describe.skipIf(missing !== null)(`MongoDB under faults ${NEEDS_MONGOD}`, () => 
       expect(sum).toBe((Number(checkpoint) - 1) * 20);
       expect(await reader.checkpoint()).toBe(checkpoint);
     }
-  }, 120_000);
+  });
 
   test('a server that hangs is given up in time', async () => {
     const model = await models.open('read-write', { answeredWithinMs: 500 });

@@ -5,7 +5,7 @@ import { copyFile, mkdir, rm } from 'node:fs/promises';
 import { request as open } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { encode, streamOf } from '../../src/events/codec.js';
 import { derivedId, eventIdOf, sha256, uidOf } from '../../src/events/ids.js';
 import { openSqliteEventStore } from '../../src/storage/event-store/sqlite.js';
@@ -16,8 +16,6 @@ const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const PREFIX = 'lethe.';
 
 // Most tests start several processes, on machines that have other things to do.
-vi.setConfig({ testTimeout: 120_000 });
-
 let data: string;
 let services: RunningService[];
 
@@ -203,6 +201,7 @@ describe('a start that is killed', () => {
     await stop(service);
     const labels = await appendLabels(12_000);
     const before = await start();
+    expect(await counted(before)).toBe(labels + 1);
     const answers = await answersOf(before, paths);
     await stop(before);
 

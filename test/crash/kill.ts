@@ -23,7 +23,7 @@ import { report } from './kill.report.js';
 import { World, type Command } from './kill.world.js';
 
 /** From the start of the process until it answers, and from then until all purges have settled. */
-const READY_WITHIN_MS = 20_000;
+const READY_WITHIN_MS = 60_000;
 /** Rounds between two checks of every list. */
 const WHOLE_EVERY = 25;
 /** One kill in so many hits a start. */

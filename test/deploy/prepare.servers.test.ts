@@ -6,15 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'minio';
 import { MongoClient } from 'mongodb';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fetchMongod } from '../servers/fetch-mongod.mjs';
 import { findMinio, startMinio, type MinioServer } from '../servers/minio.js';
 import { NEEDS_MONGOD, whyNoMongod } from '../servers/mongod.js';
 import { ROOT } from './compose.js';
 
 // It waits for servers that come up, on machines that have other things to do.
-vi.setConfig({ testTimeout: 120_000 });
-
 const minio = await findMinio();
 const canRun = minio !== null && (await whyNoMongod()) === null;
 

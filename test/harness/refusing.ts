@@ -49,7 +49,11 @@ export const expectRefused = async (
   folders: readonly string[],
   { send, status, code, errors, detail }: Refused,
 ): Promise<Answer> => {
-  const before = await heldBy(service, folders);
+  // The service itself notes now and then how far its log has come, and puts that together where uploads are.
+  const before = await until('nothing is being written', async () => {
+    const held = await heldBy(service, folders);
+    return held.files.every((file) => !file.includes('/.lethe/tmp/')) && held;
+  });
   const answer = await send();
   const said = JSON.stringify(answer.body);
   expect([answer.status, answer.body.code], said).toEqual([status, code]);

@@ -231,4 +231,4 @@ it('any question gets what a plain filter over all records gives, in its order, 
   await fc.assert(property, { numRuns: 250, seed: 7 });
   // Questions that nothing meets would prove little.
   expect(found).toBeGreaterThan(60);
-}, 60_000);
+});

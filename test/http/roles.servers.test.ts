@@ -113,7 +113,7 @@ describe.skipIf(lacksServers)(`api and worker apart ${NEEDS_SERVERS}`, () => {
     const headers = { prefer: 'wait=30' };
     const waiting = api.request('DELETE', `/v1/files/${uid}?permanent=true`, { headers });
     await until('it was requested', async () =>
-      servers.eventStore.log.events.some(({ type }) => type === 'RecordPurgeRequested'),
+      servers.eventStore.log.events.some(({ type, stream }) => type === 'RecordPurgeRequested' && stream.endsWith(uid)),
     );
     expect(await endedIn(api)).toBeLessThan(ENDS_WITHIN_MS);
     const answer = await waiting.catch(() => null);

@@ -112,10 +112,9 @@ describe('metrics', () => {
   });
 
   it('have no more labels for what callers make up', async () => {
-    // Node's own of the garbage collector get a label with each kind of collection that happens, whoever calls.
-    const isCollector = (line: string): boolean => line.startsWith('nodejs_gc_');
+    // Node's own get labels with what goes on in the process, whoever calls.
     const labels = async (): Promise<number> =>
-      (await metricsOf()).split('\n').filter((line) => !isCollector(line)).length;
+      (await metricsOf()).split('\n').filter((line) => line.startsWith('lethe_')).length;
     await service.request('GET', '/nothing/here');
     await service.request('GET', '/v1/files/AAAAAAAAAAAAAAAAAAAA');
     const before = await labels();

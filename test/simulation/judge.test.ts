@@ -140,7 +140,7 @@ const SPOILT: Readonly<Record<string, Spoilt>> = {
 };
 
 describe('the judge', () => {
-  it.each(Object.entries(SPOILT))('finds out %s', { timeout: 120_000 }, async (_, { spoil, breaks, schedule }) => {
+  it.each(Object.entries(SPOILT))('finds out %s', async (_, { spoil, breaks, schedule }) => {
     let found = '';
     for (let seed = 1; seed <= SEEDS && !breaks.test(found); seed += 1) {
       found = (await judge(await run((schedule ?? scheduleOf)(seed), { spoil }))).join('\n');

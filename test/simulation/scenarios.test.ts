@@ -8,7 +8,7 @@ import { run } from './world.js';
 const SEEDS = { least: 20, most: 300 };
 
 describe('the races of deleting', () => {
-  it.each(Object.entries(SCENARIOS))('%s', { timeout: 120_000 }, async (_, scenario) => {
+  it.each(Object.entries(SCENARIOS))('%s', async (_, scenario) => {
     let shown = false;
     for (let seed = 1; seed <= SEEDS.least || (!shown && seed <= SEEDS.most); seed += 1) {
       const outcome = await run(scheduleFor(scenario, seed));

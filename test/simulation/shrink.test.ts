@@ -22,7 +22,7 @@ const isPlain = ({ clients }: Schedule): boolean => {
   return calls.length >= 6 && !calls.some((call) => call.do === 'create' && call.registry === 'storages');
 };
 
-it('a schedule is cut short to what it takes to see its failure', { timeout: 120_000 }, async () => {
+it('a schedule is cut short to what it takes to see its failure', async () => {
   let seed = 1;
   while (!isPlain(scheduleOf(seed)) || !(await neverEnds(scheduleOf(seed)))) seed += 1;
   const small = await shrink(scheduleOf(seed), neverEnds);

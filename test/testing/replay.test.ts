@@ -102,7 +102,7 @@ test('two dumps differ where a value does, value by value', async () => {
   expect(differences(await dumpOf(await folded(a.recorded)), await dumpOf(await folded(story().recorded)))).toEqual([]);
 });
 
-test('a service for a test answers, and is gone at the end', { timeout: 120_000 }, async () => {
+test('a service for a test answers, and is gone at the end', async () => {
   let left: string;
   {
     await using lethe = await startLethe();
@@ -118,7 +118,7 @@ test('a service for a test answers, and is gone at the end', { timeout: 120_000 
   expect(existsSync(left)).toBe(false);
 });
 
-describe('lethe replay', { timeout: 120_000 }, () => {
+describe('lethe replay', () => {
   test('writes a snapshot, and finds what is different later', async () => {
     const log = generateLog(4, 300);
     const path = await written('log.ndjson', log);
