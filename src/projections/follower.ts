@@ -102,15 +102,17 @@ export class Follower {
     const { model, events, clock } = this.ports;
     let seen = await model.checkpoint();
     moved();
-    this.say({ checkpoint: seen, workAt: seen, error: null, active: false });
+    this.say({ ...this.standing(seen), error: null, active: false });
     for (let movedAt = clock.monotonic(); !signal.aborted;) {
       await clock.sleep(LOOK_MS, signal).catch(() => undefined);
       const checkpoint = await model.checkpoint();
       if (checkpoint !== seen) {
         [seen, movedAt] = [checkpoint, clock.monotonic()];
-        this.say({ checkpoint, workAt: checkpoint });
+        this.say(this.standing(checkpoint));
       } else if (clock.monotonic() - movedAt >= TAKE_OVER_MS) {
         if ((await events.head()) > checkpoint) return;
+        // All is in. Whoever put it there may have died before it was shown.
+        await this.endLoad(checkpoint);
         movedAt = clock.monotonic();
       }
     }
@@ -123,27 +125,39 @@ export class Follower {
     if (checkpoint > head) {
       throw new BeyondHead(checkpoint, head);
     }
-    this.say(this.loading ? { error: null } : { checkpoint, error: null });
-    if (this.isFarBehind(checkpoint, head)) {
+    // What got in unheard, before a fault, may be work.
+    this.say({ ...this.standing(checkpoint), error: null });
+    if (this.loading || this.isFarBehind(checkpoint, head)) {
       await model.beginLoad();
       this.loading = true;
-      for await (const batch of events.readAll(checkpoint, { batchSize: BATCH, signal })) {
-        // What is loaded is nobody's to read before all of it is: the checkpoint that others hear of stays where it was.
-        checkpoint = await this.apply(batch, checkpoint, (loaded) => {
-          this.say({ loaded });
-        });
-        moved();
-      }
     }
-    await model.endLoad();
-    this.loading = false;
-    this.say({ checkpoint, loaded: null });
+    // The end of a load says that all of the log is in, also where nothing was spared for it.
+    for await (const batch of events.readAll(checkpoint, { batchSize: BATCH, signal })) {
+      // What is loaded is nobody's to read before all of it is: the checkpoint that others hear of stays where it was.
+      checkpoint = await this.apply(batch, checkpoint, (to) => {
+        this.say(this.loading ? { loaded: to } : { checkpoint: to });
+      });
+      moved();
+      if (!this.loading && checkpoint >= head) break;
+    }
+    await this.endLoad(checkpoint);
     for await (const batch of events.subscribe(checkpoint, { batchSize: BATCH, signal })) {
       checkpoint = await this.apply(batch, checkpoint, (applied) => {
         this.say({ checkpoint: applied });
       });
       moved();
     }
+  }
+
+  private async endLoad(checkpoint: Position): Promise<void> {
+    await this.ports.model.endLoad();
+    this.loading = false;
+    this.say({ ...this.standing(checkpoint), loaded: null });
+  }
+
+  /** How far the model has come by whoever carried it there: there may be work in that. What is being loaded is not everybody's to see. */
+  private standing(checkpoint: Position): Partial<FollowerStatus> {
+    return this.loading ? { loaded: checkpoint } : { checkpoint, workAt: checkpoint };
   }
 
   /** Where positions do not count events, only a model that holds nothing yet is known to be far behind. */

@@ -62,8 +62,13 @@ async function* compareCollection(
   collection: Collection,
   reached: (at: Position) => Promise<void>,
 ): AsyncGenerator<{ key: Key; is: Is }> {
-  const { dump, checkpoint } = await dumpOf(live, collection);
+  const of = <T>(work: Promise<T>): Promise<T> => answered(collection, work);
+  const moments: Position[] = [];
+  const rows = live.dump(collection, (at) => moments.push(at))[Symbol.asyncIterator]();
   try {
+    const first = await of(rows.next());
+    const [checkpoint] = moments;
+    if (checkpoint === undefined) throw new TypeError(`a dump of ${collection} began and told no moment`);
     await shadow.advance(checkpoint, reached);
     if (shadow.readTo > checkpoint) {
       throw new NotCompared(
@@ -77,36 +82,18 @@ async function* compareCollection(
         'See what is said of the events after it',
       );
     }
-    yield* differences(dump, shadow.model.dump(collection));
+    yield* differences(beginningWith(first, rows, of), shadow.model.dump(collection));
   } finally {
-    await dump.return(undefined);
+    await rows.return?.();
   }
 }
-
-/** A dump, and the checkpoint of its moment. @throws NotCompared; Corrupt where the live model cannot be read */
-const dumpOf = async (
-  live: ReadModel,
-  collection: Collection,
-): Promise<{ dump: AsyncGenerator<Row, void>; checkpoint: Position }> => {
-  const of = <T>(work: Promise<T>): Promise<T> => answered(collection, work);
-  const moments: Position[] = [];
-  const rows = live.dump(collection, (at) => moments.push(at))[Symbol.asyncIterator]();
-  const first = await of(rows.next());
-  const [checkpoint] = moments;
-  if (checkpoint === undefined) throw new TypeError(`a dump of ${collection} began and told no moment`);
-  return { dump: beginningWith(first, rows, of), checkpoint };
-};
 
 async function* beginningWith(
   first: IteratorResult<Row>,
   rest: AsyncIterator<Row>,
   of: <T>(work: Promise<T>) => Promise<T>,
 ): AsyncGenerator<Row, void> {
-  try {
-    for (let next = first; next.done !== true; next = await of(rest.next())) yield next.value;
-  } finally {
-    await rest.return?.();
-  }
+  for (let next = first; next.done !== true; next = await of(rest.next())) yield next.value;
 }
 
 /** A model that does not answer keeps nobody from looking at the rest. @throws NotCompared */

@@ -30,7 +30,6 @@ describe.skipIf(missing !== null)(`generations of MongoDB's read model ${NEEDS_M
     const rows = await model.find('catalogue', { where: [], sort, after: null, limit: 100 });
     return rows.map(({ record: { fields } }) => ('key' in fields ? fields.key : null)).join('');
   };
-  const rebuild = { rebuild: true };
   const tablesOf = (generation: number): string[] => COLLECTIONS.map((name) => `${name}_${generation}`);
   const indexesOf = async (table: string): Promise<string[]> =>
     (await models.db.collection(table).indexes()).map(({ name }) => name ?? '').sort();
@@ -43,7 +42,7 @@ describe.skipIf(missing !== null)(`generations of MongoDB's read model ${NEEDS_M
     const reader = await models.open('read-only');
     expect(await keysIn(reader)).toBe('aaa');
 
-    const worker = await models.open('read-write', rebuild);
+    const worker = await models.rebuilding();
     expect(await worker.checkpoint()).toBe(0n);
     await worker.beginLoad();
     await fill(worker, 'b', 0, 4);
@@ -73,7 +72,7 @@ describe.skipIf(missing !== null)(`generations of MongoDB's read model ${NEEDS_M
     ];
     const asking = await Promise.all(asks.map(async (ask) => ({ ask, reader: await models.open('read-only') })));
     for (const { ask, reader } of asking) await ask(reader);
-    const worker = await models.open('read-write', rebuild);
+    const worker = await models.rebuilding();
     await fill(worker, 'b', 0, 2);
     await worker.endLoad();
     const answers = await Promise.all(asking.map(({ ask, reader }) => ask(reader)));
@@ -86,7 +85,7 @@ describe.skipIf(missing !== null)(`generations of MongoDB's read model ${NEEDS_M
     const reader = await models.open('read-only');
     expect(await keysIn(reader)).toBe('a');
     for (const key of ['b', 'c', 'd']) {
-      const next = await models.open('read-write', rebuild);
+      const next = await models.rebuilding();
       await fill(next, key, 0, 1);
       await next.endLoad();
     }
@@ -107,7 +106,7 @@ describe.skipIf(missing !== null)(`generations of MongoDB's read model ${NEEDS_M
         rows += 1;
         if (rows !== 1) continue;
         for (let switches = 0; switches < 2; switches += 1) {
-          const next = await models.open('read-write', rebuild);
+          const next = await models.rebuilding();
           await next.apply({}, 0n, 1n);
           await next.endLoad();
         }
@@ -120,7 +119,7 @@ describe.skipIf(missing !== null)(`generations of MongoDB's read model ${NEEDS_M
   test('a worker that follows the old one is refused after the switch, and goes on with the new one', async () => {
     const old = await models.open();
     await fill(old, 'a', 0, 2);
-    const worker = await models.open('read-write', rebuild);
+    const worker = await models.rebuilding();
     await worker.beginLoad();
     await fill(worker, 'b', 0, 2);
     await fill(old, 'a', 2, 3);
@@ -151,13 +150,13 @@ describe.skipIf(missing !== null)(`generations of MongoDB's read model ${NEEDS_M
 
   test('workers that both ask for a rebuild: the later one begins again, the earlier one goes on with it', async () => {
     await fill(await models.open(), 'a', 0, 2);
-    const earlier = await models.open('read-write', rebuild);
+    const earlier = await models.rebuilding();
     await fill(earlier, 'b', 0, 2);
-    const later = await models.open('read-write', rebuild);
+    const later = await models.rebuilding();
     await expect(fill(earlier, 'b', 2, 3)).rejects.toThrow(CheckpointMoved);
     expect(await earlier.checkpoint()).toBe(0n);
-    await earlier.endLoad();
     await fill(earlier, 'c', 0, 2);
+    await earlier.endLoad();
     await later.endLoad();
     expect(await models.states()).toEqual(['previous', 'gone', 'live']);
     expect(await keysIn(await models.open('read-only'))).toBe('cc');
@@ -165,7 +164,7 @@ describe.skipIf(missing !== null)(`generations of MongoDB's read model ${NEEDS_M
 
   test('a build that was cut off goes on where it stopped', async () => {
     await fill(await models.open(), 'a', 0, 3);
-    const worker = await models.open('read-write', rebuild);
+    const worker = await models.rebuilding();
     await worker.beginLoad();
     await fill(worker, 'b', 0, 2);
     await worker.close();
@@ -176,21 +175,9 @@ describe.skipIf(missing !== null)(`generations of MongoDB's read model ${NEEDS_M
     expect(await keysIn(await models.open('read-only'))).toBe('bbc');
   });
 
-  test('one that was not loaded goes live only when it has come as far as the one that others read', async () => {
-    await fill(await models.open(), 'a', 0, 3);
-    const reader = await models.open('read-only');
-    const worker = await models.open('read-write', rebuild);
-    await worker.endLoad();
-    await fill(worker, 'b', 0, 2);
-    expect(await keysIn(reader)).toBe('aaa');
-    await fill(worker, 'b', 2, 3);
-    expect(await keysIn(reader)).toBe('bbb');
-    expect(await models.states()).toEqual(['previous', 'live']);
-  });
-
   test('one that was loaded goes live as it is: the log may be shorter than it was', async () => {
     await fill(await models.open(), 'a', 0, 3);
-    const worker = await models.open('read-write', rebuild);
+    const worker = await models.rebuilding();
     await worker.beginLoad();
     await fill(worker, 'b', 0, 1);
     await worker.endLoad();
@@ -201,7 +188,7 @@ describe.skipIf(missing !== null)(`generations of MongoDB's read model ${NEEDS_M
     const old = await models.open();
     await fill(old, 'a', 0, 3);
     const reader = await models.open('read-only');
-    const worker = await models.open('read-write', rebuild);
+    const worker = await models.rebuilding();
     await worker.beginLoad();
     await fill(worker, 'b', 0, 3);
     await fill(old, 'a', 3, 5);
@@ -227,19 +214,62 @@ describe.skipIf(missing !== null)(`generations of MongoDB's read model ${NEEDS_M
     expect(await models.states()).toEqual(['previous', 'live']);
   });
 
+  test('whoever rebuilds hears so where another worker has put it in its place', async () => {
+    const old = await models.open();
+    await fill(old, 'a', 0, 2);
+    const built = await models.rebuild();
+    await fill(built.model, 'b', 0, 1);
+    await fill(old, 'a', 2, 3);
+    await fill(built.model, 'b', 1, 2);
+    expect(await built.replace()).toBe(false);
+    const worker = await models.open();
+    await fill(worker, 'c', 2, 3);
+    await worker.endLoad();
+    expect(await models.states()).toEqual(['previous', 'live']);
+    expect(await built.replace()).toBe(true);
+  });
+
+  test('and that it has not, where another rebuild was begun in between', async () => {
+    const old = await models.open();
+    await fill(old, 'a', 0, 2);
+    const built = await models.rebuild();
+    await fill(built.model, 'b', 0, 2);
+    await models.rebuild();
+    expect(await built.replace()).toBe(false);
+    expect(await models.states()).toEqual(['live', 'gone', 'filling']);
+    expect(await built.model.checkpoint()).toBe(0n);
+    await fill(built.model, 'c', 0, 2);
+    expect(await built.replace()).toBe(true);
+    expect(await keysIn(await models.open('read-only'))).toBe('cc');
+  });
+
+  test('a build that was cut off, of a log that has become shorter, is put in its place by whoever ends it', async () => {
+    await fill(await models.open(), 'a', 0, 3);
+    const built = await models.rebuild();
+    await built.model.beginLoad();
+    await fill(built.model, 'b', 0, 1);
+    await built.close();
+    const worker = await models.open();
+    expect(await worker.checkpoint()).toBe(1n);
+    await fill(worker, 'c', 1, 2);
+    await worker.endLoad();
+    expect(await keysIn(await models.open('read-only'))).toBe('bc');
+  });
+
   test('a batch that comes in while it takes the place is in both, or refused', async () => {
     for (let round = 0; round < 10; round += 1) {
       const old = await models.open();
       const at = Number(await old.checkpoint());
-      const next = await models.open('read-write', rebuild);
+      const next = await models.rebuilding();
       await next.beginLoad();
       await fill(next, 'b', 0, at);
-      const [batch] = await Promise.allSettled([fill(old, 'a', at, at + 1), next.endLoad()]);
+      const [batch, ended] = await Promise.allSettled([fill(old, 'a', at, at + 1), next.endLoad()]);
+      expect(ended.status).toBe('fulfilled');
       const reader = await models.open('read-only');
       // Nobody loses sight of a batch that was taken.
       expect(await reader.checkpoint()).toBe(BigInt(batch.status === 'fulfilled' ? at + 1 : at));
       await fill(next, 'b', at, at + 1);
-      expect(await reader.checkpoint()).toBe(BigInt(at + 1));
+      expect(await keysIn(reader)).toBe('b'.repeat(at + 1));
     }
   });
 
@@ -270,8 +300,8 @@ describe.skipIf(missing !== null)(`generations of MongoDB's read model ${NEEDS_M
     await setFormat(999);
     for (const mode of ['read-write', 'read-only'] as const) {
       await expect(models.open(mode)).rejects.toThrow(Corrupt);
-      await expect(models.open(mode, rebuild)).rejects.toThrow(/newer version.*upgrade/);
     }
+    await expect(models.rebuild()).rejects.toThrow(/newer version.*upgrade/);
     await expect(reader.checkpoint()).rejects.toThrow(Corrupt);
     expect(await models.states()).toEqual(['live']);
   });
@@ -281,7 +311,7 @@ describe.skipIf(missing !== null)(`generations of MongoDB's read model ${NEEDS_M
     const all = await indexesOf('catalogue_1');
     await first.beginLoad();
     expect(await indexesOf('catalogue_1')).toEqual(all);
-    const worker = await models.open('read-write', rebuild);
+    const worker = await models.rebuilding();
     await worker.beginLoad();
     const loading = ['_id_', 'by_line', 'by_object', 'by_place', 'members.pointsTo'];
     expect(await indexesOf('catalogue_2')).toEqual(loading);

@@ -34,6 +34,10 @@ export class OpenedModels {
     return built;
   }
 
+  async rebuilding(): Promise<ReadModel> {
+    return (await this.rebuild()).model;
+  }
+
   adopt(model: ReadModel): ReadModel {
     this.models.push(model);
     return model;

@@ -239,7 +239,7 @@ describe('the follower', () => {
     await expectSame(model, log.recorded);
   });
 
-  describe('while it loads', () => {
+  describe.each([true, false])('while it loads (positions count events: %j)', (numbersEvents) => {
     const log = manyEvents(5_003);
 
     test.each([
@@ -261,6 +261,7 @@ describe('the follower', () => {
         // As the port allows: what is loaded may be seen by nobody else before the load has ended.
         let loading = false;
         let visible = 0n;
+        const ends: bigint[] = [];
         const model: ReadModel = {
           ...failingModel(inner, hit, 'before'),
           beginLoad: async () => {
@@ -271,6 +272,7 @@ describe('the follower', () => {
             failOn(hit, 'endLoad');
             loading = false;
             visible = await inner.checkpoint();
+            ends.push(visible);
           },
           apply: async (changes, from, to) => {
             failOn(hit, 'apply');
@@ -279,7 +281,7 @@ describe('the follower', () => {
           },
         };
         const ahead: unknown[] = [];
-        const following = new Following(faulty(logOf(log.stored).open('lethe.'), hit), model);
+        const following = new Following({ ...faulty(logOf(log.stored).open('lethe.'), hit), numbersEvents }, model);
         following.onStatus = (status) => {
           if (status.checkpoint > visible) ahead.push(status);
         };
@@ -288,9 +290,36 @@ describe('the follower', () => {
         await expectSame(inner, log.recorded);
         expect(following.sleeps).toHaveLength(1);
         expect(ahead).toEqual([]);
+        // The end of a load says that all of the log is in.
+        expect(ends).toEqual([5_003n]);
         expect(following.status).toMatchObject({ checkpoint: 5_003n, loaded: null, error: null });
       },
     );
+
+    test('ends what another has loaded, and died before it ended it', async () => {
+      const inner = inMemoryReadModel();
+      let ended = (): void => undefined;
+      const whole = new Promise<void>((resolve) => {
+        ended = resolve;
+      });
+      const model: ReadModel = {
+        ...bound(inner),
+        endLoad: async () => {
+          expect(await inner.checkpoint()).toBe(5_003n);
+          ended();
+        },
+        apply: async (changes, from, to) => {
+          await projected(log.recorded, 1_000, inner);
+          await inner.apply(changes, from, to);
+        },
+      };
+      const events = { ...faulty(logOf(log.stored).open('lethe.'), () => null), numbersEvents };
+      const following = new Following(events, model).start();
+      await whole;
+      await following.reach(5_003);
+      await following.end();
+      expect(following.status).toMatchObject({ checkpoint: 5_003n, loaded: null, active: false });
+    });
   });
 
   test('ends when it is told to, wherever it is', async () => {

@@ -106,6 +106,37 @@ describe.skipIf(lacksServers)(`upkeep on servers ${NEEDS_SERVERS}`, () => {
     });
   }
 
+  it('rebuilds beside a service that is written to, and nobody loses sight of what was answered', async () => {
+    const { service, lethe } = await settle({ readModel: true });
+    const uids: string[] = [];
+    let rebuilding = true;
+    const write = async (): Promise<void> => {
+      while (rebuilding) {
+        const written = await service.request('POST', '/v1/labels', { json: { name: `n${uids.length}` } });
+        expect(written.status, JSON.stringify(written.body)).toBe(201);
+        const { uid } = written.body.record;
+        uids.push(uid);
+        const headers = { 'x-min-position': written.headers.get('x-position') ?? '' };
+        expect((await service.request('GET', `/v1/labels/${uid}`, { headers })).status, `${uids.length}`).toBe(200);
+        // The first one of all stands in the new model early, the last one before this late.
+        const before = uids.at(-2);
+        if (before !== undefined) expect((await service.request('GET', `/v1/labels/${before}`)).status).toBe(200);
+      }
+    };
+    const writers = Promise.all([write(), write()]);
+    try {
+      for (let round = 0; round < 3; round += 1) {
+        const { code, err } = await lethe('rebuild');
+        expect({ code, err: err.includes('rebuilding the read model') }).toEqual({ code: 0, err: true });
+      }
+    } finally {
+      rebuilding = false;
+      await writers;
+    }
+    const { body } = await service.request('GET', '/v1/labels?count=true&limit=1');
+    expect(body.total).toBe(uids.length);
+  });
+
   it('clears away objects and parts a day later, by the clock of the store', async () => {
     const town = await settle({ objectStore: true });
     const named = await town.put('named');

@@ -20,6 +20,8 @@ export interface Generation {
   readonly state: 'filling' | 'live' | 'previous' | 'gone';
   readonly format: number;
   readonly checkpoint: bigint;
+  /** How far the one that was live had come when this one was begun. */
+  readonly readThen: bigint;
 }
 
 /** Raise it when what the projections write into a row changes, or how it lies in a document, or an index. */
@@ -30,6 +32,7 @@ const generationSchema = z.object({
   state: z.enum(['filling', 'live', 'previous', 'gone']),
   format: z.int(),
   checkpoint: z.bigint(),
+  readThen: z.bigint().default(0n),
 });
 
 /** Whoever writes works on one of these. */
@@ -76,39 +79,42 @@ export class Generations {
   }
 
   /**
-   * From here on whoever reads sees this generation. Where it is not being filled any more, another worker was faster, or gave it up.
+   * From here on whoever reads sees this generation, in which all of the log is: unless others read more by now, and are not to see it vanish.
+   * What they read when this one was begun may vanish: the log itself has lost it.
    *
-   * @param behind it may stand before the one that is read now
-   * @returns false where it does, and may not
+   * @returns whether it is live
    */
-  async goLive(number: number, behind: boolean): Promise<boolean> {
-    const switched = await inTransaction(this.connection, async (session) => {
+  async goLive(number: number): Promise<boolean> {
+    const isLive = await inTransaction(this.connection, async (session) => {
       const options = { session };
-      const own = await this.documents.findOne({ _id: number, state: 'filling' }, options);
-      if (own === null) return true;
+      const own = generationOf(this.connection.name, await this.documents.findOne({ _id: number }, options));
+      if (own.state !== 'filling') return own.state === 'live';
       // A batch of the live one that comes in between changes the same document, and one of the two begins again.
       const live = await this.documents.findOne({ state: 'live' }, options);
-      if (!behind && live !== null && own.checkpoint < live.checkpoint) return false;
+      const mayLose = own.checkpoint < own.readThen;
+      if (!mayLose && live !== null && own.checkpoint < live.checkpoint) return false;
       await this.documents.updateMany({ state: 'previous' }, { $set: { state: 'gone' } }, options);
       await this.documents.updateMany({ state: 'live' }, { $set: { state: 'previous' } }, options);
       await this.documents.updateOne({ _id: number }, { $set: { state: 'live' } }, options);
       return true;
     });
     await this.sweep();
-    return switched;
+    return isLive;
   }
 
   /** Null where another worker was faster. */
   private async claimed(rebuild: boolean): Promise<Generation | null> {
     const all = (await this.documents.find().toArray()).map((one) => generationOf(this.connection.name, one));
     const live = all.find(({ state }) => state === 'live');
-    if (live === undefined) return this.added({ _id: 1, state: 'live', format: FORMAT, checkpoint: 0n }, null);
+    if (live === undefined)
+      return this.added({ _id: 1, state: 'live', format: FORMAT, checkpoint: 0n, readThen: 0n }, null);
     refuseNewer(this.connection.name, live);
     const filling = all.find(({ state }) => state === 'filling');
     if (!rebuild && filling?.format === FORMAT) return filling;
     if (!rebuild && live.format === FORMAT) return live;
     const next = Math.max(...all.map(({ _id }) => _id)) + 1;
-    return this.added({ _id: next, state: 'filling', format: FORMAT, checkpoint: 0n }, filling?._id ?? null);
+    const begun = { _id: next, state: 'filling', format: FORMAT, checkpoint: 0n, readThen: live.checkpoint } as const;
+    return this.added(begun, filling?._id ?? null);
   }
 
   private async added(generation: Generation, insteadOf: number | null): Promise<Generation | null> {

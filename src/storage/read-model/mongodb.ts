@@ -11,8 +11,8 @@ import type { ReadModel, Rebuild } from './port.js';
  * URL names the database, which is Lethe's alone.
  *
  * `read-write` is for the projector of a worker. Several may follow the log into one model: each batch is taken from one of them. Where
- * the model was built by an older version, or `rebuild` says so, it is built anew in a generation beside the one that others read, from
- * position 0, and takes its place at `endLoad`. A build that was cut off goes on where it stopped, unless `rebuild` is given again.
+ * the model was built by an older version it is built anew in a generation beside the one that others read, from position 0, and takes its
+ * place at `endLoad`, or with the batch that carries it as far as that one. A build that was cut off goes on where it stopped.
  *
  * `read-only` is for whoever answers requests. It waits for a worker to make the model; while the only one is of an older version, every
  * question is answered Unavailable.
@@ -21,12 +21,10 @@ import type { ReadModel, Rebuild } from './port.js';
  *   something else. TypeError: a URL that is none, or without a database.
  */
 export async function openMongoReadModel(options: MongoReadModelOptions): Promise<ReadModel> {
-  const { url, mode, rebuild = false, madeWithinMs = MADE_WITHIN_MS, answeredWithinMs = ANSWERED_WITHIN_MS } = options;
+  const { url, mode, madeWithinMs = MADE_WITHIN_MS, answeredWithinMs = ANSWERED_WITHIN_MS } = options;
   const connection = await connect(url, answeredWithinMs);
   try {
-    return mode === 'read-write'
-      ? await openWritable(connection, rebuild)
-      : await openReadable(connection, madeWithinMs);
+    return mode === 'read-write' ? await openWritable(connection, false) : await openReadable(connection, madeWithinMs);
   } catch (error) {
     await connection.close();
     throw error;
@@ -37,8 +35,6 @@ export interface MongoReadModelOptions {
   /** `mongodb://…/database`, or `mongodb+srv://…`. */
   readonly url: string;
   readonly mode: 'read-write' | 'read-only';
-  /** Builds the model anew, from the beginning of the log. For one start: given at each, each begins again. */
-  readonly rebuild?: boolean;
   /** How long `read-only` waits for a worker to make the model: 10 seconds. */
   readonly madeWithinMs?: number;
   /** How long the server may take for one answer before its connection is given up: 30 seconds. */
@@ -49,7 +45,7 @@ const MADE_WITHIN_MS = 10_000;
 const ANSWERED_WITHIN_MS = 30_000;
 const LOOK_AGAIN_MS = 50;
 
-/** Begins a new model beside the live one, as `openMongoReadModel` with `rebuild`. @throws what that throws */
+/** Begins a new model beside the live one, whatever its version, and gives up one that was begun before. @throws as `openMongoReadModel` does */
 export async function rebuildMongoReadModel(url: string): Promise<Rebuild> {
   const connection = await connect(url, ANSWERED_WITHIN_MS);
   try {

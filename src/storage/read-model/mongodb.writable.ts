@@ -19,9 +19,7 @@ export class WritableModel implements ReadModel {
   readonly #generations: Generations;
   readonly #reader: Reader;
   #generation: number;
-  /** How far others could read when the load of the generation that is being filled was begun; null where none was. */
-  #readThen: Position | null = null;
-  /** Nothing is left to load, but this generation has not yet come as far as the one that others read. */
+  /** All of the log is in, but others read more by now: each batch may be the one that makes up for it. */
   #behind = false;
 
   constructor(connection: Connection, generations: Generations, generation: number) {
@@ -38,7 +36,7 @@ export class WritableModel implements ReadModel {
   async apply(changes: Changes, from: Position, to: Position): Promise<void> {
     await this.#connection.guarded(async () => {
       await write(this.#connection, this.#generations, this.#generation, changes, from, to);
-      if (this.#behind) await this.#switch();
+      if (this.#behind) await this.#goLive();
     });
   }
 
@@ -64,28 +62,25 @@ export class WritableModel implements ReadModel {
     await this.#connection.guarded(async () => {
       const { _id, state } = await this.#current();
       if (state !== 'filling') return;
-      this.#readThen = (await this.#generations.live())?.checkpoint ?? 0n;
       await dropQueryIndexes(this.#connection.db, _id);
     });
   }
 
-  /**
-   * A generation that was being filled goes live. One that stands before the live one waits for the batches that carry it as far: nobody is
-   * to see what was there vanish.
-   */
+  /** A generation that was being filled goes live; one that others read more than waits for the batches that carry it as far. */
   async endLoad(): Promise<void> {
-    await this.#connection.guarded(async () => {
-      const { _id, state } = await this.#current();
-      if (state === 'live') return;
-      await makeIndexes(this.#connection.db, _id, 'all');
-      await this.#switch();
-    });
+    await this.replaceLive();
   }
 
-  /** As `endLoad`, for whoever has to know. @returns false while others read more than this generation holds */
+  /** As `endLoad`, for whoever has to know. @returns false where others read more than this generation holds, or it was given up */
   async replaceLive(): Promise<boolean> {
-    await this.endLoad();
-    return !this.#behind;
+    return this.#connection.guarded(async () => {
+      // Not another in its place, where this one was given up: of that nothing need be in.
+      const { _id, state } = await this.#generations.at(this.#generation);
+      this.#behind = false;
+      if (state !== 'filling') return state === 'live';
+      await makeIndexes(this.#connection.db, _id, 'all');
+      return this.#goLive();
+    });
   }
 
   dump(collection: Collection, begins?: (checkpoint: Position) => void): AsyncIterable<{ key: Key; row: Json }> {
@@ -103,16 +98,13 @@ export class WritableModel implements ReadModel {
     if (AT_WORK.includes(known.state)) return known;
     const claimed = await this.#generations.claim(false);
     this.#generation = claimed._id;
-    this.#readThen = null;
     this.#behind = false;
     return claimed;
   }
 
-  async #switch(): Promise<void> {
-    const { checkpoint } = await this.#generations.at(this.#generation);
-    // All of the log was loaded, and it does not come as far as what others could read before: it has lost its end.
-    const isAll = this.#readThen !== null && checkpoint < this.#readThen;
-    this.#behind = !(await this.#generations.goLive(this.#generation, isAll));
-    if (!this.#behind) this.#readThen = null;
+  async #goLive(): Promise<boolean> {
+    const isLive = await this.#generations.goLive(this.#generation);
+    this.#behind = !isLive;
+    return isLive;
   }
 }

@@ -33,6 +33,8 @@ export interface ReadModel {
    * Says that very many batches follow: indexes that only callers' queries need may be missing until `endLoad` has made them again.
    * Until then the last batches may not be seen by other connections, and a crash or a failed batch may take them back with it: the
    * checkpoint says how far. A process that dies in between leaves nothing to be mended by hand.
+   *
+   * `endLoad` also says that all of the log is in, as it was a moment ago: a model that is built beside another takes its place then.
    */
   beginLoad(): Promise<void>;
   endLoad(): Promise<void>;

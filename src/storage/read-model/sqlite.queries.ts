@@ -52,7 +52,7 @@ export class QueryThread {
     return schema.parse(value);
   }
 
-  /** Ends a dump before its last page. Nobody waits for it. */
+  /** Ends a dump. Nobody waits for it. */
   leave(dump: number): void {
     const call: Call = { call: 'leave', dump };
     this.#worker?.postMessage({ ...call, id: this.nextId() });
