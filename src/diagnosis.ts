@@ -141,7 +141,7 @@ const examineStores = async (
     signal.throwIfAborted();
     const about = `storage ${storage.name}`;
     const folder = storage.root === 'file:' ? join(config.data, 'objects') : storage.root.slice('file:'.length);
-    if (storage.root === 'file:' && journal === null && !existsSync(folder)) {
+    if (storage.root === 'file:' && !begun && !existsSync(folder)) {
       checks.push(ok(about, 'is not there yet: the first start makes it'));
       continue;
     }

@@ -11,7 +11,6 @@ import { discard, startService, temporaryFolder, type RunningService } from './h
  * What the guides show compiles and runs, from top to bottom. docs/sdk.md has a test of its own.
  */
 
-// The compiler reads all of the package's types.
 const ROOT = join(import.meta.dirname, '..');
 const OURS = 'http://127.0.0.1:4270';
 

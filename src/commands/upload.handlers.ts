@@ -23,7 +23,10 @@ import { assertStands } from './withdraw.js';
 /** An upload whose bytes lay this long without an event gives up: what no event names is cleared away later. */
 const UNACKNOWLEDGED_MS = 60 * 60 * 1000;
 
-/** What lies below `.lethe/` for a day without an event is cleared away, and some stores count that day from where the upload began. */
+/**
+ * What lies below `.lethe/` for a day without an event is cleared away (`LEFT_AFTER_MS` in upkeep/naming.ts), and some stores count that day from
+ * where the upload began.
+ */
 const LONGEST_MS = 23 * 60 * 60 * 1000;
 
 /** Bytes that lie in a store: written by this upload, or found there. */
@@ -79,7 +82,8 @@ export class UploadFileHandler implements ICommandHandler<UploadFile, Result> {
     }
     const { content, own } = stored;
     const fields = fieldsOf(metadata, storage, { path, suffix, content, seen: seenFile(stored.seen), own });
-    const late = Math.min(begunAt + LONGEST_MS, clock.monotonic() + UNACKNOWLEDGED_MS);
+    const longest = metadata.keyIsVirtual ? begunAt + LONGEST_MS : Infinity;
+    const late = Math.min(longest, clock.monotonic() + UNACKNOWLEDGED_MS);
     const done = await this.register(command, fields, String(seenAt), store, stored, late);
     await assertStands(this.ports, done);
     return result('created', done, warnings);
@@ -133,7 +137,9 @@ export class UploadFileHandler implements ICommandHandler<UploadFile, Result> {
       done = await executeNew(journal, ref, complete, async (record) => {
         await checkReferences(journal, ref.registry, fields);
         if (clock.monotonic() < late) return decideRegister(record, register);
-        throw new Conflict('The upload took too long: what it stored may be cleared away by now. Try again.');
+        throw new Conflict(
+          'The upload took too long to be registered. Try again, or lay the file into a storage and register it by its path.',
+        );
       });
     } catch (error) {
       // After an unknown outcome the event may stand, and then it names these bytes.

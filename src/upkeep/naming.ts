@@ -10,7 +10,7 @@ export const UNFINISHED = '.lethe/tmp/';
 /** What `doctor` writes, and takes away again. */
 export const PROBE = '.lethe/probe-';
 
-/** What lies below `.lethe/` for a day without an event is nobody's: an upload gives up after an hour. */
+/** What lies below `.lethe/` for a day without an event is nobody's: an upload gives up sooner (commands/upload.handlers.ts). */
 export const LEFT_AFTER_MS = 24 * 60 * 60 * 1000;
 
 const VIRTUAL = /^\.lethe\/([0-9A-Za-z]{20})-/;

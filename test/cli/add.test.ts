@@ -21,7 +21,6 @@ import { discard, startService, type RunningService } from '../harness/service.j
  * Registering files and folders.
  */
 
-// Each test starts many processes, and a machine that is busy starts them slowly.
 afterAll(leaveHome);
 
 const AS_NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];

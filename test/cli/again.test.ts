@@ -9,7 +9,6 @@ import { discard, startService, type RunningService } from '../harness/service.j
  * Adding what was added before, whole or in part: each file is there once.
  */
 
-// Each test starts many processes, and a machine that is busy starts them slowly.
 afterAll(leaveHome);
 
 let service: RunningService;

@@ -6,7 +6,6 @@ import { discard, startService, type RunningService } from '../harness/service.j
  * What happened to all records, as a list and live.
  */
 
-// Each test starts many processes, and a machine that is busy starts them slowly.
 afterAll(leaveHome);
 
 let service: RunningService;

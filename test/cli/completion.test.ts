@@ -6,7 +6,6 @@ import { home, leaveHome, lethe, start, write } from '../harness/command-line.js
  * What a shell offers at TAB, asked of the shells themselves.
  */
 
-// Each test starts many processes, and a machine that is busy starts them slowly.
 afterAll(leaveHome);
 
 const has = (shell: string): boolean => spawnSync(shell, ['-c', ':']).status === 0;

@@ -20,7 +20,6 @@ import { discard, startService, type RunningService } from '../harness/service.j
  * Trash, purge, restore, hold, and what is asked before.
  */
 
-// Each test starts many processes, and a machine that is busy starts them slowly.
 afterAll(leaveHome);
 
 let service: RunningService;

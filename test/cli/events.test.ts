@@ -36,11 +36,21 @@ afterAll(async () => {
 const storedIn = async (data: string): Promise<StoredEvent[]> =>
   storedEvents(await openSqliteEventStore({ file: logOf(data), prefix: 'lethe.', mode: 'read-only' }));
 
+/** Null where there is none, or none any more: it was put in its place just now. */
+const openedIn = (file: string): Database.Database | null => {
+  if (!existsSync(file)) return null;
+  try {
+    return new Database(file, { readonly: true, fileMustExist: true });
+  } catch (error) {
+    if (error instanceof Database.SqliteError && error.code === 'SQLITE_CANTOPEN') return null;
+    throw error;
+  }
+};
+
 /** How many events are in a log for good: what is written and not committed goes with the process. */
-/** How many events are in a log that is being written, and may be put in its place any moment. */
 const countIn = (unfinished: string): number => {
-  if (!existsSync(unfinished)) return 0;
-  const db = new Database(unfinished, { readonly: true });
+  const db = openedIn(unfinished);
+  if (db === null) return 0;
   try {
     const made = db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'events'").get() !== undefined;
     return made ? (db.prepare<[], number>('SELECT count(*) FROM events').pluck().get() ?? 0) : 0;

@@ -19,7 +19,6 @@ import {
  * Straight on a data folder, without a service.
  */
 
-// Each test starts many processes, and a machine that is busy starts them slowly.
 afterAll(leaveHome);
 
 describe.concurrent('straight on a data folder', () => {

@@ -9,7 +9,6 @@ import { DIST, folder, home, isThere, leaveHome, lethe, MAIN, write } from '../h
  * What the command line says by itself, without a service.
  */
 
-// Each test starts many processes, and a machine that is busy starts them slowly.
 afterAll(leaveHome);
 
 describe.concurrent('by itself', () => {

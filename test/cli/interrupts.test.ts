@@ -21,7 +21,6 @@ import { until } from '../harness/until.js';
  * Ctrl-C and a reader that leaves, in every verb that takes time: it ends at once and says nothing of its insides.
  */
 
-// Each test starts many processes, and a machine that is busy starts them slowly.
 afterAll(leaveHome);
 
 let service: RunningService;

@@ -6,7 +6,6 @@ import { discard, startService, type RunningService } from '../harness/service.j
  * Lists, records, bytes and histories.
  */
 
-// Each test starts many processes, and a machine that is busy starts them slowly.
 afterAll(leaveHome);
 
 let service: RunningService;

@@ -12,7 +12,6 @@ import { startService, temporaryFolder, type RunningService } from '../harness/s
 import { until } from '../harness/until.js';
 import { writeLog } from '../harness/written-log.js';
 
-// Each test starts several processes, on machines that have other things to do.
 let data: string;
 let services: RunningService[];
 const inData = (name: string): string => join(data, name);

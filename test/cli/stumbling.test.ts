@@ -6,7 +6,6 @@ import { ACTOR, leaveHome, lethe, NOBODY } from '../harness/command-line.js';
  * Towards a service that fails, or that is none.
  */
 
-// Each test starts many processes, and a machine that is busy starts them slowly.
 afterAll(leaveHome);
 
 describe.concurrent('towards a service that stumbles', () => {

@@ -10,7 +10,6 @@ import { discard, startService, temporaryFolder, type RunningService } from '../
  * docs/sdk.md is one program: it compiles against the package as users import it, and runs from top to bottom.
  */
 
-// The compiler reads all of the package's types.
 let service: RunningService;
 let folder = '';
 let samples: string[] = [];

@@ -15,7 +15,6 @@ import { until } from '../harness/until.js';
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const PREFIX = 'lethe.';
 
-// Most tests start several processes, on machines that have other things to do.
 let data: string;
 let services: RunningService[];
 

@@ -12,7 +12,6 @@ import { findMinio, startMinio, type MinioServer } from '../servers/minio.js';
 import { NEEDS_MONGOD, whyNoMongod } from '../servers/mongod.js';
 import { ROOT } from './compose.js';
 
-// It waits for servers that come up, on machines that have other things to do.
 const minio = await findMinio();
 const canRun = minio !== null && (await whyNoMongod()) === null;
 
