@@ -17,6 +17,7 @@ export interface MetricSources {
   /** Of this process's projector; null where it has none. */
   readonly skipped: () => number | null;
   readonly halted: () => boolean | null;
+  readonly paced: () => number;
   readonly readers: () => number;
   readonly dropped: () => number;
 }
@@ -71,6 +72,10 @@ export class Metrics {
     labelNames: ['state'],
     registers: [this.registry],
   });
+  private readonly paced = this.gauge(
+    'lethe_commands_paced',
+    'Commands that waited, since the start, until the read model had come nearer.',
+  );
   private readonly readers = this.gauge('lethe_event_stream_readers', 'Who follows GET /v1/events now.');
   private readonly dropped = this.gauge(
     'lethe_event_stream_dropped_readers',
@@ -115,6 +120,7 @@ export class Metrics {
     this.hasDefaults = true;
     set(this.skipped, sources.skipped());
     set(this.halted, halt(sources.halted()));
+    set(this.paced, sources.paced());
     set(this.readers, sources.readers());
     set(this.dropped, sources.dropped());
     const [projection, purges] = await Promise.all([

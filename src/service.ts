@@ -139,6 +139,7 @@ const open = async (config: Config, log: Log, opened: Closers): Promise<Service>
     purges: () => purgeQueue(model),
     skipped: () => projector?.status?.skipped ?? null,
     halted: () => projector?.status?.halted ?? null,
+    paced: () => progress.paced,
     readers: () => feed.readers,
     dropped: () => app.get(Streaming).dropped,
   };

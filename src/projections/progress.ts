@@ -46,6 +46,8 @@ export class Progress {
   onAwaited: () => void = () => undefined;
   private readonly listeners = new Set<() => void>();
   private readonly movers = new Set<() => void>();
+  /** How many commands have waited in `pace`, since the start. */
+  paced = 0;
 
   constructor(
     private readonly clock: Clock,
@@ -137,7 +139,9 @@ export class Progress {
   async pace(signal: AbortSignal): Promise<void> {
     const end = this.clock.monotonic() + PACE_MS;
     const rest = (): number => Math.min(this.tooFarAheadMs(), end - this.clock.monotonic());
-    for (let restMs = rest(); restMs > 0 && !signal.aborted; restMs = rest()) await this.movedWithin(restMs, signal);
+    let restMs = rest();
+    if (restMs > 0 && !signal.aborted) this.paced += 1;
+    for (; restMs > 0 && !signal.aborted; restMs = rest()) await this.movedWithin(restMs, signal);
   }
 
   private async movedWithin(ms: number, signal: AbortSignal): Promise<void> {

@@ -44,6 +44,7 @@ describe('a command', () => {
     progress.appended(11n);
     clock.pass(999);
     expect(await sent()()).toBe(true);
+    expect(progress.paced).toBe(0);
   });
 
   it('waits where they are late by more, until they have come near', async () => {
@@ -58,6 +59,7 @@ describe('a command', () => {
     expect(await goesOn()).toBe(false); // What came half a second later is late by now, too.
     progress.moved(12n, 12n);
     expect(await goesOn()).toBe(true);
+    expect(progress.paced).toBe(1);
   });
 
   it('waits for no model that stands still for three seconds, be it long ago', async () => {

@@ -85,6 +85,7 @@ describe('metrics', () => {
       'lethe_projection_skipped_events 0',
       'lethe_projection_halted 0',
       'lethe_purges{state="parked"} 0',
+      'lethe_commands_paced 0',
       'lethe_event_stream_readers 0',
       'lethe_store_answers{store="event-store"} 1',
     ])

@@ -163,4 +163,28 @@ export const FOLLOWING: readonly Mutant[] = [
     breaks: 'every command takes two seconds while the read model stands still',
     caughtBy: { by: 'test', file: 'test/core/progress.test.ts', name: 'waits for no model that stands still' },
   },
+  {
+    id: 'load-ends-in-the-middle',
+    file: 'src/projections/follower.ts',
+    before: `if (!this.loading && checkpoint >= head) break;`,
+    after: `break;`,
+    breaks: 'a model that holds a part of the log takes the place of the one that others read',
+    caughtBy: { by: 'test', file: 'test/core/replay.test.ts', name: 'while it loads' },
+  },
+  {
+    id: 'rebuild-replaces-what-is-ahead',
+    file: 'src/projections/load.ts',
+    before: `if (await loading.built.replace()) return reached;`,
+    after: `await loading.built.replace();\n      return reached;`,
+    breaks: 'a rebuild ends beside a model that others went on with, and says that it has taken its place',
+    caughtBy: { by: 'test', file: 'test/core/load.test.ts', name: 'carries on what came meanwhile' },
+  },
+  {
+    id: 'verify-looks-once',
+    file: 'src/upkeep/leaks.ts',
+    before: `const waits = mayComeToBeNamed(ports, object, busy);`,
+    after: `const waits = false;`,
+    breaks: 'an upload under way beside verify is called a leak',
+    caughtBy: { by: 'test', file: 'test/upkeep/leaks.test.ts', name: 'are no leak where the event comes' },
+  },
 ];
