@@ -169,7 +169,7 @@ export const DECIDING: readonly Mutant[] = [
     before: `return purging(record, event, { attempts: 0, failure: null, keepAsked });`,
     after: `return purging(record, event, { attempts: 0, keepAsked });`,
     breaks: 'a parked purge that somebody retries stays parked',
-    caughtBy: simulation(/I4 /),
+    caughtBy: { by: 'test', file: 'test/core/projections.test.ts', name: 'retried' },
   },
   {
     id: 'handler-does-not-wait',

@@ -9,7 +9,7 @@ export const FOLLOWING: readonly Mutant[] = [
     before: `    await this.ports.model.apply(changes, from, to);\n`,
     after: `    await this.ports.model.apply({}, from, to);\n    await this.ports.model.apply(changes, to, to);\n`,
     breaks: 'a crash between the checkpoint and its rows loses these',
-    caughtBy: simulation(/I[45] /),
+    caughtBy: simulation(/I[045] /),
   },
   {
     id: 'skips-an-event',
