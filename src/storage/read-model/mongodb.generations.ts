@@ -35,6 +35,9 @@ const generationSchema = z.object({
   readThen: z.bigint().default(0n),
 });
 
+/** What a generation is claimed for: to carry the log into what others read, to build anew, or to go on with building. */
+export type Purpose = 'follow' | 'rebuild' | 'go on';
+
 /** Whoever writes works on one of these. */
 export const AT_WORK: Generation['state'][] = ['filling', 'live'];
 
@@ -59,15 +62,15 @@ export class Generations {
   }
 
   /**
-   * The generation that a worker writes, ready for rows: one that is being filled, else the live one; a new one where the live one's
-   * format is older than this code's, or `rebuild` asks for it. Of several workers that begin at once, all get the same.
+   * The generation to write, ready for rows. To follow: the live one, where its format is this code's; else one that is being filled, or a new
+   * one. Of several workers that begin at once, all get the same. What somebody rebuilds beside a live one of this format is left to that one.
    *
    * @throws Corrupt: the live one is newer than this code, or the database is another program's
    */
-  async claim(rebuild: boolean): Promise<Generation> {
+  async claim(purpose: Purpose): Promise<Generation> {
     await this.refuseForeign();
     for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt += 1) {
-      const claimed = await this.claimed(rebuild);
+      const claimed = await this.claimed(purpose);
       if (claimed === null) continue;
       await makeTables(this.connection.db, claimed._id);
       // One that is being filled gets the rest when it goes live.
@@ -103,15 +106,17 @@ export class Generations {
   }
 
   /** Null where another worker was faster. */
-  private async claimed(rebuild: boolean): Promise<Generation | null> {
+  private async claimed(purpose: Purpose): Promise<Generation | null> {
     const all = (await this.documents.find().toArray()).map((one) => generationOf(this.connection.name, one));
     const live = all.find(({ state }) => state === 'live');
     if (live === undefined)
       return this.added({ _id: 1, state: 'live', format: FORMAT, checkpoint: 0n, readThen: 0n }, null);
     refuseNewer(this.connection.name, live);
     const filling = all.find(({ state }) => state === 'filling');
-    if (!rebuild && filling?.format === FORMAT) return filling;
-    if (!rebuild && live.format === FORMAT) return live;
+    const isCurrent = live.format === FORMAT;
+    if (purpose === 'follow' && isCurrent) return live;
+    if (purpose !== 'rebuild' && filling?.format === FORMAT) return filling;
+    if (purpose === 'go on' && isCurrent) return live;
     const next = Math.max(...all.map(({ _id }) => _id)) + 1;
     const begun = { _id: next, state: 'filling', format: FORMAT, checkpoint: 0n, readThen: live.checkpoint } as const;
     return this.added(begun, filling?._id ?? null);

@@ -60,8 +60,8 @@ export async function rebuildMongoReadModel(url: string): Promise<Rebuild> {
 const openWritable = (connection: Connection, rebuild: boolean): Promise<WritableModel> =>
   connection.guarded(async () => {
     const generations = new Generations(connection);
-    const { _id } = await generations.claim(rebuild);
-    return new WritableModel(connection, generations, _id);
+    const { _id } = await generations.claim(rebuild ? 'rebuild' : 'follow');
+    return new WritableModel(connection, generations, _id, rebuild);
   });
 
 const openReadable = async (connection: Connection, withinMs: number): Promise<ReadModel> => {

@@ -18,12 +18,15 @@ export class WritableModel implements ReadModel {
   readonly #connection: Connection;
   readonly #generations: Generations;
   readonly #reader: Reader;
+  readonly #rebuilds: boolean;
   #generation: number;
   /** All of the log is in, but others read more by now: each batch may be the one that makes up for it. */
   #behind = false;
 
-  constructor(connection: Connection, generations: Generations, generation: number) {
+  /** @param rebuilds it goes on with building where its generation was given up for another that was begun */
+  constructor(connection: Connection, generations: Generations, generation: number, rebuilds: boolean) {
     this.#connection = connection;
+    this.#rebuilds = rebuilds;
     this.#generations = generations;
     this.#reader = new Reader(connection);
     this.#generation = generation;
@@ -96,7 +99,7 @@ export class WritableModel implements ReadModel {
   async #current(): Promise<Generation> {
     const known = await this.#generations.at(this.#generation);
     if (AT_WORK.includes(known.state)) return known;
-    const claimed = await this.#generations.claim(false);
+    const claimed = await this.#generations.claim(this.#rebuilds ? 'go on' : 'follow');
     this.#generation = claimed._id;
     this.#behind = false;
     return claimed;
