@@ -1,5 +1,6 @@
 import type { Clock, Log } from './ports.js';
 import type { Progress } from './projections/progress.js';
+import { Timer } from './projections/timer.js';
 import type { ReadModel } from './storage/read-model/port.js';
 
 /** How often the shared model is asked how far it is: while somebody waits for it, and while nobody does. */
@@ -32,11 +33,10 @@ export const watchCheckpoint = (
         wait = FAILED_MS;
         log.warn({ error: error instanceof Error ? error.message : String(error) }, 'the read model does not answer');
       }
-      const timer = new AbortController();
-      const ends = AbortSignal.any([timer.signal, stop.signal]);
-      const slept = clock.sleep(wait, ends).catch(() => undefined);
+      const timer = new Timer(stop.signal);
+      const slept = clock.sleep(wait, timer.signal).catch(() => undefined);
       await (wait === IDLE_MS ? Promise.race([awaited, slept]) : slept);
-      timer.abort();
+      timer.end();
     }
   };
   const running = run();

@@ -1,5 +1,6 @@
 import type { Clock } from '../ports.js';
 import type { Position } from '../storage/event-store/port.js';
+import { Timer } from './timer.js';
 
 /** The projection has not reached a position within the bound. */
 export class ProjectionBehind extends Error {
@@ -145,13 +146,11 @@ export class Progress {
   }
 
   private async movedWithin(ms: number, signal: AbortSignal): Promise<void> {
-    const timer = new AbortController();
-    const over = (): void => timer.abort();
-    signal.addEventListener('abort', over, { once: true });
-    const stop = this.onMoved(over);
+    const timer = new Timer(signal);
+    const stop = this.onMoved(timer.end);
     await this.clock.sleep(ms, timer.signal).catch(() => undefined);
     stop();
-    signal.removeEventListener('abort', over);
+    timer.end();
   }
 
   /** How many milliseconds a command waits for the model to move, and not longer; 0: it goes on. */

@@ -17,6 +17,7 @@ import { fateOf, type Fate } from './fate.js';
 import { allStorages, managedStorages, sharersOf, storedOf, unmanagedAt } from './neighbours.js';
 import type { Progress } from './progress.js';
 import { groupsOf, type StatePorts } from './state.js';
+import { Timer } from './timer.js';
 import {
   AwaitPurge,
   CountVisible,
@@ -186,12 +187,12 @@ export class AwaitPurgeHandler implements IQueryHandler<AwaitPurge, PurgeRow | n
   async execute({ ref, waitMs, position, request }: AwaitPurge) {
     const { model, progress, clock, stopping } = this.ports;
     await progress.reach(BigInt(position));
-    const timer = new AbortController();
+    const timer = new Timer(stopping);
     let late = false;
     const over = (): void => {
       late = true;
     };
-    const bound = clock.sleep(waitMs, AbortSignal.any([timer.signal, stopping])).then(over, over);
+    const bound = clock.sleep(waitMs, timer.signal).then(over, over);
     try {
       for (;;) {
         let stop = (): unknown => undefined;
@@ -208,7 +209,7 @@ export class AwaitPurgeHandler implements IQueryHandler<AwaitPurge, PurgeRow | n
         if (settled || late || waitMs <= 0) return row ?? null;
       }
     } finally {
-      timer.abort();
+      timer.end();
     }
   }
 
