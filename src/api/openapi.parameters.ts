@@ -104,10 +104,11 @@ const PARAMETERS = {
     'true: purge. false: never purge, and so only the trash. Left out, a record in the trash needs a yes (409).',
     BOOLEAN,
   ),
-  permanently: query('permanent', 'Must be true: emptying the trash cannot be undone.', {
-    type: 'boolean',
-    const: true,
-  }),
+  permanently: query(
+    'permanent',
+    'true: empty it, which cannot be undone. Otherwise nothing is purged, and the answer says what would be: 409, or 200 of a dry run.',
+    BOOLEAN,
+  ),
   wish: query(
     'storage',
     'What becomes of the object when the record is purged. Left out: a semantic key keeps its object, a virtual one does not.',
