@@ -22,13 +22,9 @@ import type { ReadModel, Rebuild } from './port.js';
  */
 export async function openMongoReadModel(options: MongoReadModelOptions): Promise<ReadModel> {
   const { url, mode, madeWithinMs = MADE_WITHIN_MS, answeredWithinMs = ANSWERED_WITHIN_MS } = options;
-  const connection = await connect(url, answeredWithinMs);
-  try {
-    return mode === 'read-write' ? await openWritable(connection, false) : await openReadable(connection, madeWithinMs);
-  } catch (error) {
-    await connection.close();
-    throw error;
-  }
+  return connected(url, answeredWithinMs, async (connection) =>
+    mode === 'read-write' ? openWritable(connection, false) : openReadable(connection, madeWithinMs),
+  );
 }
 
 export interface MongoReadModelOptions {
@@ -47,15 +43,24 @@ const LOOK_AGAIN_MS = 50;
 
 /** Begins a new model beside the live one, whatever its version, and gives up one that was begun before. @throws as `openMongoReadModel` does */
 export async function rebuildMongoReadModel(url: string): Promise<Rebuild> {
-  const connection = await connect(url, ANSWERED_WITHIN_MS);
+  const model = await connected(url, ANSWERED_WITHIN_MS, (connection) => openWritable(connection, true));
+  return { model, replace: () => model.replaceLive(), close: () => model.close() };
+}
+
+/** What cannot be opened leaves no connection behind. */
+const connected = async <T>(
+  url: string,
+  answeredWithinMs: number,
+  open: (connection: Connection) => Promise<T>,
+): Promise<T> => {
+  const connection = await connect(url, answeredWithinMs);
   try {
-    const model = await openWritable(connection, true);
-    return { model, replace: () => model.replaceLive(), close: () => model.close() };
+    return await open(connection);
   } catch (error) {
     await connection.close();
     throw error;
   }
-}
+};
 
 const openWritable = (connection: Connection, rebuild: boolean): Promise<WritableModel> =>
   connection.guarded(async () => {
