@@ -1,13 +1,11 @@
 import { OWNER } from '../commands/ownership.js';
 import type { Journal } from '../commands/execute.js';
-import { Unreadable } from '../events/codec.js';
 import type { RecordState } from '../events/record.js';
 import type { Clock } from '../ports.js';
-import { Corrupt } from '../storage/errors.js';
 import type { ObjectStore, ObjectStores, SeenObject } from '../storage/object-store/port.js';
 import type { ReadModel } from '../storage/read-model/port.js';
 import { messageOf, type Finding } from './findings.js';
-import { isNamedBy, isSomebodys, LEFT_AFTER_MS, OWN_FOLDER, PROBE, uidIn, UNFINISHED } from './naming.js';
+import { cannotBeRead, isNamedBy, isSomebodys, LEFT_AFTER_MS, OWN_FOLDER, PROBE, uidIn, UNFINISHED } from './naming.js';
 import { isManaged, openStorage, type KnownStorage } from './storages.js';
 
 /** How many objects are asked for in one question to the model. */
@@ -149,12 +147,11 @@ const wasUnderWay = async (
   }
 };
 
-/** A stream that cannot be read may name anything, and is found by itself. */
 const mayBeNamed = async (journal: Journal, path: string): Promise<boolean> => {
   try {
     return await isSomebodys(journal, path);
   } catch (error) {
-    if (error instanceof Unreadable || error instanceof Corrupt) return true;
+    if (cannotBeRead(error)) return true;
     throw error;
   }
 };

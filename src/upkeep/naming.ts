@@ -1,6 +1,8 @@
 import { readRecord, type Journal } from '../commands/execute.js';
+import { Unreadable } from '../events/codec.js';
 import type { Recorded, RecordEvent } from '../events/events.js';
-import type { RecordState } from '../events/record.js';
+import type { Purge, RecordState } from '../events/record.js';
+import { Corrupt } from '../storage/errors.js';
 
 /** Where Lethe's own objects lie in a storage. */
 export const OWN_FOLDER = '.lethe/';
@@ -36,8 +38,14 @@ export const isSomebodys = async (journal: Journal, path: string): Promise<boole
   const { record, recorded } = await readRecord(journal, { registry: 'files', uid });
   if (recorded.some(({ event }) => names(event, path))) return true;
   const purge = record?.purge ?? null;
-  return MANIFEST.test(path) && purge !== null && purge.started === null && purge.outcome === null;
+  return MANIFEST.test(path) && purge !== null && !hasBegun(purge);
 };
+
+/** Whether a purge has come to its object, to delete it or to keep it. */
+export const hasBegun = ({ started, outcome }: Purge): boolean => started !== null || outcome !== null;
+
+/** A stream that cannot be read may say anything; it is found by itself. */
+export const cannotBeRead = (error: unknown): boolean => error instanceof Unreadable || error instanceof Corrupt;
 
 const names = (event: Recorded<RecordEvent>['event'], path: string): boolean => {
   if (event.type === 'RecordRegistered') return event.fields.kind === 'file' && event.fields.path === path;

@@ -1,12 +1,11 @@
 import { listing, look, seenFolder } from '../commands/content.js';
 import { readRecord, type Journal } from '../commands/execute.js';
-import { Unreadable } from '../events/codec.js';
 import type { FileFields } from '../events/events.js';
 import type { RecordState } from '../events/record.js';
-import { Corrupt } from '../storage/errors.js';
 import type { ObjectStore, ObjectStores } from '../storage/object-store/port.js';
 import { isRow, type CatalogueRow, type ReadModel } from '../storage/read-model/port.js';
 import { messageOf, type Finding } from './findings.js';
+import { cannotBeRead, hasBegun } from './naming.js';
 import { isManaged, type KnownStorage, openStorage } from './storages.js';
 
 /** How many objects are looked at at once. */
@@ -82,7 +81,7 @@ const hasObject = ({ live, due, record }: CatalogueRow): boolean => live && due.
 
 /** Nothing has begun to take its object, as far as one stream tells. */
 const needsObject = ({ fields, purge }: RecordState): boolean =>
-  fields.kind === 'file' && (purge === null || (purge.started === null && purge.outcome === null));
+  fields.kind === 'file' && (purge === null || !hasBegun(purge));
 
 const lookAt = async (
   { journal, found }: ObjectsPorts,
@@ -105,8 +104,8 @@ const stillNeedsObject = async (journal: Journal, seen: RecordState): Promise<bo
     if (record === null || !needsObject(record)) return false;
     return record.purge === null || record.purge.request === seen.purge?.request;
   } catch (error) {
-    // A stream that cannot be read is found by itself; its object is missed all the same.
-    if (error instanceof Unreadable || error instanceof Corrupt) return true;
+    // Its object is missed all the same.
+    if (cannotBeRead(error)) return true;
     throw error;
   }
 };
