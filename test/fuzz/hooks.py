@@ -1,4 +1,4 @@
-"""How the generated requests are fitted to the service that stands behind them, and a check of the fuzz's own.
+"""How the generated requests are fitted to the service that stands behind them, and two checks of the fuzz's own.
 
 What is exchanged depends on what was generated alone, so that a seed repeats a run.
 """
@@ -61,3 +61,22 @@ def invalid_is_said_by_the_schema(context, response, case):
     for error in problem.get("errors", []):
         said = f"{error['path']} {error['message']}"
         assert any(re.search(known, said) for known in BEYOND_SCHEMAS), f"allowed by the schema, and refused: {said}"
+
+
+RECORD = re.compile(r"/v1/[a-z]+/[0-9A-Za-z]{20}\Z")
+AS_IT_WAS = {"revision", "at", "position"}
+PURGED = set()
+
+
+@schemathesis.check
+def what_is_purged_is_gone(context, response, case):
+    """Once a `DELETE` has answered `purged`, the record can be read only as it was before."""
+    record = case.formatted_path
+    if not RECORD.match(record):
+        return
+    if case.method == "DELETE" and response.status_code == 200:
+        answer = response.json()
+        if answer["outcome"] == "purged" and "dryRun" not in answer:
+            PURGED.add(record)
+    elif case.method == "GET" and record in PURGED and not AS_IT_WAS & set(case.query or {}):
+        assert response.status_code >= 400, f"purged, and then answered with {response.status_code}"
