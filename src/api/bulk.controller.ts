@@ -2,16 +2,16 @@ import { Controller, Inject, Post, Req, Res } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { PurgeRecord, RecogniseRepeat, RestoreRecord, TrashRecord, type Envelope } from '../commands/commands.js';
-import { Invalid, NotFound } from '../commands/refusals.js';
+import { NotFound } from '../commands/refusals.js';
 import type { Result } from '../commands/result.js';
-import { derivedId, sha256 } from '../events/ids.js';
+import { sha256 } from '../events/ids.js';
 import { uidSchema, type Ref } from '../events/vocabulary.js';
 import { ofMany, Needs } from './access.js';
 import type { BulkAnswer } from './answers.js';
 import { Commanding } from './commanding.js';
 import { API_PORTS, type ApiPorts } from './ports.js';
 import { asProblem, Problem, PROBLEMS, problemBody } from './problem.js';
-import { envelopeOf, neededBody, onlyParameters, parseBody, queryOf } from './request.js';
+import { envelopeOf, neededBody, onlyParameters, parseBody, queryOf, refuseIfMatch } from './request.js';
 import { bulkSchema, type Bulk } from './schemas.js';
 
 /** Records that are trashed or restored at once: what one append waits for the disk, many wait together. */
@@ -39,27 +39,35 @@ export class BulkController {
     onlyParameters(query, ['reason']);
     const bulk = parseBody(bulkSchema, neededBody(request));
     const envelope = envelopeOf(request, this.ports.ids, query, bulk.reason);
-    if (envelope.ifMatch !== null)
-      throw new Invalid([{ path: 'if-match', message: 'is one record’s, and has no meaning for many' }]);
+    refuseIfMatch(envelope);
     const steps = bulk.records.map((ref) => ({ ref, envelope: stepOf(envelope, ref) }));
     if (envelope.repeatable)
-      await this.commands.execute(new RecogniseRepeat(steps.filter(({ ref }) => this.isRecord(ref))));
+      await this.commands.execute(
+        new RecogniseRepeat(
+          envelope.commandId,
+          steps.filter(({ ref }) => this.isRecord(ref)),
+        ),
+      );
     const results: BulkResult[] = [];
     let position = 0;
+    const carriedOut = { now: false, before: false };
     // A purge is refused while something points to the record: what comes first in the caller's order is to be seen by what follows.
     const size = bulk.action === 'purge' ? 1 : AT_ONCE;
     let broken: Problem | null = null;
     for (let from = 0; from < steps.length; from += size) {
       const some = steps.slice(from, from + size);
       const done = await Promise.all(some.map((step) => this.one(request, bulk, step, broken)));
-      for (const { result, at, problem } of done) {
+      for (const { result, done: one, problem } of done) {
         results.push(result);
-        position = Math.max(position, at);
+        position = Math.max(position, one?.record.position ?? 0);
+        if (one?.changed === true) carriedOut[one.replayed ? 'before' : 'now'] = true;
         if (problem !== null && PROBLEMS[problem.code][0] >= 500) broken = problem;
       }
     }
     reply.code(200);
     if (position > 0) reply.header('X-Position', String(position));
+    // A repeat that also carries out what the first call could not is none.
+    if (carriedOut.before && !carriedOut.now) reply.header('Idempotent-Replayed', 'true');
     return { results };
   }
 
@@ -69,13 +77,13 @@ export class BulkController {
     bulk: Bulk,
     { ref, envelope }: Step,
     broken: Problem | null,
-  ): Promise<{ result: BulkResult; at: number; problem: Problem | null }> {
+  ): Promise<{ result: BulkResult; done: Result | null; problem: Problem | null }> {
     try {
       if (broken !== null) throw broken;
       if (!this.isRecord(ref)) throw new NotFound(`There is no record ${ref.registry}/${ref.uid}.`);
       this.permit(request, ref);
       const done = await this.commanding.send(commandOf(bulk, ref, envelope), ref, bulk.storage);
-      return { result: await this.told(bulk, ref, done), at: done.record.position, problem: null };
+      return { result: await this.told(bulk, ref, done), done, problem: null };
     } catch (failure) {
       const problem = asProblem(failure);
       if (problem.code === 'internal' && problem !== broken)
@@ -85,7 +93,7 @@ export class BulkController {
         );
       const { errors, ...body } = problemBody(problem, request.correlationId);
       const error = { ...body, ...(errors !== undefined && { errors: [...errors] }) };
-      return { result: { ...ref, status: body.status, error }, at: 0, problem };
+      return { result: { ...ref, status: body.status, error }, done: null, problem };
     }
   }
 
@@ -108,8 +116,8 @@ export class BulkController {
       outcome: ended ? 'purged' : outcome,
       revision: record.revision,
     };
-    if (!dryRun || !changed) return told;
-    const preview = outcome === 'purging' ? { preview: await this.commanding.preview(ref, storage) } : {};
+    if (!dryRun) return told;
+    const preview = outcome === 'purging' && changed ? { preview: await this.commanding.preview(ref, storage) } : {};
     return { ...told, dryRun: true, ...preview };
   }
 }
@@ -120,9 +128,8 @@ const commandOf = ({ action, storage, dryRun }: Bulk, ref: Ref, envelope: Envelo
   return new PurgeRecord(ref, envelope, storage, dryRun);
 };
 
-/** Each record's command has an id of its own, which a repeat of the whole call has again. */
+/** Each record's command has the call's id, by which a repeat is known whatever it names, and a hash of its own. */
 const stepOf = (envelope: Envelope, { registry, uid }: Ref): Envelope => ({
   ...envelope,
-  commandId: derivedId('bulk', envelope.commandId, registry, uid),
   hash: sha256(JSON.stringify([envelope.hash, registry, uid])),
 });

@@ -4,10 +4,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ConfirmationRequired, Purged, Referenced } from '../commands/refusals.js';
 import type { Result, Warning } from '../commands/result.js';
 import type { StorageWish } from '../events/events.js';
-import type { RecordState } from '../events/record.js';
 import type { Ref } from '../events/vocabulary.js';
 import { AwaitPurge, GetRecord, IsLatest, PreviewPurge } from '../projections/queries.js';
-import type { Previewed } from '../projections/query.handlers.js';
+import type { Found, Previewed } from '../projections/query.handlers.js';
 import type { CatalogueRow, PurgeRow } from '../storage/read-model/port.js';
 import type { CommandAnswer } from './answers.js';
 import { API_PORTS, type ApiPorts } from './ports.js';
@@ -47,7 +46,7 @@ export class Commanding {
   async answer(reply: FastifyReply, result: Result): Promise<CommandAnswer> {
     const { outcome, record, warnings } = result;
     headers(reply, result);
-    return { outcome, record: recordWire(record, await this.isLatest(record)), warnings: warningsWire(warnings) };
+    return { outcome, record: recordWire(record, await this.isLatest(result)), warnings: warningsWire(warnings) };
   }
 
   /**
@@ -81,9 +80,7 @@ export class Commanding {
   }
 
   async withTombstone(error: Purged, ref: Ref): Promise<Problem> {
-    const found = await this.queries.execute<GetRecord, { row: CatalogueRow; purge: PurgeRow | null } | null>(
-      new GetRecord(ref, error.record.position),
-    );
+    const found = await this.queries.execute<GetRecord, Found | null>(new GetRecord(ref, error.record.position));
     const problem = asProblem(error);
     if (found === null || found.row.live) return problem;
     return gone(problem.message, found.row, found.purge);
@@ -93,10 +90,10 @@ export class Commanding {
     return new Problem('confirmation-required', error.message, { preview: await this.preview(ref, storage) });
   }
 
-  private async isLatest(record: RecordState): Promise<boolean> {
+  private async isLatest({ record, replayed }: Result): Promise<boolean> {
     if (record.fields.kind === 'plain') return true;
     return this.queries.execute<IsLatest, boolean>(
-      new IsLatest(record, record.position, record.fields.initialVersion !== null),
+      new IsLatest(record, record.position, record.fields.initialVersion !== null, replayed),
     );
   }
 }

@@ -153,7 +153,11 @@ const BULK: readonly Route[] = [
       example: { action: 'trash', records: [{ registry: 'files', uid: 'heBmDcUZSbbsRR6dMz2r' }], reason: 'superseded' },
     },
     answers: {
-      200: { description: 'What became of each.', schema: 'BulkResults', headers: ['X-Position'] },
+      200: {
+        description: 'What became of each.',
+        schema: 'BulkResults',
+        headers: ['X-Position', 'Idempotent-Replayed'],
+      },
     },
     problems: ['idempotency-mismatch', ...BODY],
   },
@@ -264,7 +268,7 @@ const REGISTRIES: readonly Route[] = [
     id: 'listRegistries',
     tag: 'Registries',
     summary: 'List the registries',
-    answers: { 200: { description: 'All of them.', schema: 'RegistryList', headers: ['Cache-Control'] } },
+    answers: { 200: { description: 'All of them.', schema: 'RegistryList', headers: ['X-Position', 'Cache-Control'] } },
   },
 ];
 

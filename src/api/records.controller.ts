@@ -11,9 +11,8 @@ import {
 } from '../commands/commands.js';
 import { NotFound } from '../commands/refusals.js';
 import { isTrashable, uidSchema, type Ref } from '../events/vocabulary.js';
-import type { AsOfAnswer } from '../projections/query.handlers.js';
+import type { AsOfAnswer, Counted, Found } from '../projections/query.handlers.js';
 import { CountVisible, GetRecord, GetRecordAsOf } from '../projections/queries.js';
-import type { CatalogueRow, PurgeRow } from '../storage/read-model/port.js';
 import { changing, deleting, Needs } from './access.js';
 import { ahead, AS_OF, asOfQuery, timeQuery } from './as-of.js';
 import type { CommandAnswer, HistoryAnswer, List, RecordAnswer } from './answers.js';
@@ -54,16 +53,16 @@ export class RecordsController {
   @Needs('read')
   async registries(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply) {
     onlyParameters(queryOf(request), []);
-    const { registries, progress } = this.ports;
-    const counts = await this.queries.execute<CountVisible, Map<string, number>>(new CountVisible());
-    reply.header('Cache-Control', 'no-cache');
+    const { registries } = this.ports;
+    const { counts, position } = await this.queries.execute<CountVisible, Counted>(new CountVisible());
+    reply.header('X-Position', String(position)).header('Cache-Control', 'no-cache');
     const items = registries.names.map((name) => ({
       name,
       kind: registries.kindOf(name) ?? 'plain',
       count: counts.get(name) ?? 0,
       schema: registries.schemaOf(name),
     }));
-    return { items, next: null, position: String(progress.checkpoint) };
+    return { items, next: null, position: String(position) };
   }
 
   @Get(':registry')
@@ -110,14 +109,13 @@ export class RecordsController {
     const ref = this.refOf(request);
     const query = queryOf(request);
     onlyParameters(query, AS_OF);
-    const found = await this.found(ref, query);
-    const { row, purge } = found;
+    const { row, purge, position } = await this.found(ref, query);
     if (!row.live) {
       const state = purge === null || purge.purge.ended === null ? 'is being purged' : 'was purged';
       throw gone(`This record ${state}. Its history stays at /v1/${ref.registry}/${ref.uid}/history.`, row, purge);
     }
     reply.header('ETag', `"${row.record.revision}"`).header('Cache-Control', 'no-cache');
-    reply.header('X-Position', String(this.ports.progress.checkpoint));
+    reply.header('X-Position', String(position));
     return recordWire(row.record, row.isLatest);
   }
 
@@ -233,15 +231,10 @@ export class RecordsController {
   }
 
   /** A record's row, now or as it was at the moment that the query names. @throws NotFound, Invalid */
-  private async found(
-    ref: Ref,
-    query: ReadonlyMap<string, string>,
-  ): Promise<{ row: CatalogueRow; purge: PurgeRow | null }> {
+  private async found(ref: Ref, query: ReadonlyMap<string, string>): Promise<Found> {
     const asOf = asOfQuery(query);
     if (asOf === null) {
-      const found = await this.queries.execute<GetRecord, { row: CatalogueRow; purge: PurgeRow | null } | null>(
-        new GetRecord(ref),
-      );
+      const found = await this.queries.execute<GetRecord, Found | null>(new GetRecord(ref));
       if (found === null) throw missing(ref);
       return found;
     }
@@ -249,7 +242,7 @@ export class RecordsController {
     if (!answer.registered) throw missing(ref);
     if (answer.ahead) throw ahead(AS_OF.find((name) => query.has(name)) ?? 'at');
     if (answer.was === null) throw new NotFound(`The record ${ref.registry}/${ref.uid} was not registered then.`);
-    return answer.was;
+    return { ...answer.was, position: this.ports.progress.checkpoint };
   }
 
   private registryOf(request: FastifyRequest): string {

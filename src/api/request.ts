@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type {} from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
@@ -58,15 +59,22 @@ export const queryOf = (request: FastifyRequest): Map<string, string> => {
   const query = new Map<string, string>();
   if (mark < 0) return query;
   const faults: Fault[] = [];
-  for (const [name, value] of new URLSearchParams(request.url.slice(mark + 1))) {
+  const text = request.url.slice(mark + 1);
+  // What other bytes become when they are decoded is also a character that may be meant.
+  const isText = areUtf8(text);
+  for (const [name, value] of new URLSearchParams(text)) {
     if (query.has(name)) faults.push({ path: `?${name}`, message: 'comes twice' });
-    if (!value.isWellFormed() || value.includes('\0') || value.includes('\ufffd'))
+    if (!value.isWellFormed() || value.includes('\0') || (!isText && value.includes('\ufffd')))
       faults.push({ path: `?${name}`, message: 'is not text in UTF-8' });
     query.set(name, value);
   }
   if (faults.length > 0) throw new Invalid(faults);
   return query;
 };
+
+/** Whether the bytes that stand in an address as `%c3%a9` are text. */
+const areUtf8 = (encoded: string): boolean =>
+  (encoded.match(/(?:%[0-9a-f]{2})+/gi) ?? []).every((run) => isUtf8(Buffer.from(run.replaceAll('%', ''), 'hex')));
 
 /** @throws Invalid for a parameter that this route does not take */
 export const onlyParameters = (query: ReadonlyMap<string, string>, known: readonly string[]): void => {
@@ -147,6 +155,12 @@ const ifMatch = (request: FastifyRequest): number | null => {
   if (revision === undefined)
     throw new Invalid([{ path: 'if-match', message: 'must be a revision in quotes, such as "3"' }]);
   return Number(revision);
+};
+
+/** @throws Invalid where a command on many records names a revision */
+export const refuseIfMatch = ({ ifMatch: revision }: Envelope): void => {
+  if (revision !== null)
+    throw new Invalid([{ path: 'if-match', message: 'is one record’s, and has no meaning for many' }]);
 };
 
 /** `Prefer: wait=<seconds>`, at most 30; null where the caller did not ask to wait. @returns milliseconds */

@@ -14,7 +14,7 @@ import { Listing } from './listing.js';
 import { API_PORTS, type ApiPorts } from './ports.js';
 import { Problem } from './problem.js';
 import { PAGING, paged } from './query-language.js';
-import { envelopeOf, flag, onlyParameters, queryOf } from './request.js';
+import { envelopeOf, flag, onlyParameters, queryOf, refuseIfMatch } from './request.js';
 import { operationWire, recordWire } from './wire.js';
 
 @Controller('v1/trash')
@@ -62,6 +62,7 @@ export class TrashController {
     const where: Condition[] = [...inTrash, ...registryCondition(query)];
     if (trashedBefore !== null) where.push({ path: 'record.trashing.at', op: 'lt', value: trashedBefore });
     const envelope = envelopeOf(request, this.ports.ids, query);
+    refuseIfMatch(envelope);
     const totals = await this.totals(where);
     if (dryRun) return { outcome: 'purging', dryRun: true, totals };
     if (permanent !== true) {

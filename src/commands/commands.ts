@@ -81,9 +81,12 @@ export class PurgeRecord {
   ) {}
 }
 
-/** Asks whether a call that is carried out as many commands came before with another content. */
+/** Asks whether a call that is carried out as many commands, all with its one command id, came before with another content. */
 export class RecogniseRepeat {
-  constructor(readonly steps: readonly { readonly ref: Ref; readonly envelope: Envelope }[]) {}
+  constructor(
+    readonly commandId: string,
+    readonly steps: readonly { readonly ref: Ref; readonly envelope: Envelope }[],
+  ) {}
 }
 
 export class RetryPurge {

@@ -1,8 +1,10 @@
 import { Inject } from '@nestjs/common';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { refKey } from '../events/vocabulary.js';
 import { RecogniseRepeat } from './commands.js';
 import { findRepeat, readRecord } from './execute.js';
 import { COMMAND_PORTS, type CommandPorts } from './ports.js';
+import { IdempotencyMismatch } from './refusals.js';
 
 /** Streams that are read at once. */
 const AT_ONCE = 32;
@@ -12,7 +14,8 @@ export class RecogniseRepeatHandler implements ICommandHandler<RecogniseRepeat, 
   constructor(@Inject(COMMAND_PORTS) private readonly ports: CommandPorts) {}
 
   /** @throws IdempotencyMismatch */
-  async execute({ steps }: RecogniseRepeat): Promise<void> {
+  async execute({ commandId, steps }: RecogniseRepeat): Promise<void> {
+    await this.refuseOthers(commandId, new Set(steps.map(({ ref }) => refKey(ref))));
     for (let from = 0; from < steps.length; from += AT_ONCE) {
       await Promise.all(
         steps
@@ -20,5 +23,17 @@ export class RecogniseRepeatHandler implements ICommandHandler<RecogniseRepeat, 
           .map(async ({ ref, envelope }) => findRepeat(await readRecord(this.ports.journal, ref), envelope)),
       );
     }
+  }
+
+  /** No stream of these records knows of a call that named none of them; one event of it says enough, since it tells the whole call apart. */
+  private async refuseOthers(commandId: string, named: ReadonlySet<string>): Promise<void> {
+    await this.ports.reach();
+    const earlier = await this.ports.model.find('history', {
+      where: [{ path: 'commandId', op: 'eq', value: commandId }],
+      sort: [{ path: 'position', descending: false }],
+      after: null,
+      limit: 1,
+    });
+    if (earlier.some((event) => !named.has(refKey(event)))) throw new IdempotencyMismatch();
   }
 }

@@ -87,5 +87,7 @@ export class IsLatest {
     readonly position: number,
     /** It names an initial version. */
     readonly inLine: boolean,
+    /** Whether it was so where the caller saw it, and not whether it is now. */
+    readonly then = false,
   ) {}
 }

@@ -48,18 +48,28 @@ export interface Listed<R> {
   readonly position: bigint;
 }
 
+/** A record as it is at a position, or later. */
+export interface Found {
+  readonly row: CatalogueRow;
+  /** Of one that is not live. */
+  readonly purge: PurgeRow | null;
+  readonly position: bigint;
+}
+
 @QueryHandler(GetRecord)
-class GetRecordHandler implements IQueryHandler<GetRecord, { row: CatalogueRow; purge: PurgeRow | null } | null> {
+class GetRecordHandler implements IQueryHandler<GetRecord, Found | null> {
   constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
 
-  async execute({ ref, position }: GetRecord) {
-    await this.ports.progress.reach(BigInt(position));
+  async execute({ ref, position: wanted }: GetRecord) {
+    const { model, progress } = this.ports;
+    await progress.reach(BigInt(wanted));
+    const position = progress.checkpoint;
     const key = refKey(ref);
-    const [row] = await this.ports.model.get('catalogue', [key]);
+    const [row] = await model.get('catalogue', [key]);
     if (row === undefined) return null;
-    if (row.live) return { row, purge: null };
-    const [purge] = await this.ports.model.get('purges', [key]);
-    return { row, purge: purge ?? null };
+    if (row.live) return { row, purge: null, position };
+    const [purge] = await model.get('purges', [key]);
+    return { row, purge: purge ?? null, position };
   }
 }
 
@@ -67,11 +77,13 @@ class GetRecordHandler implements IQueryHandler<GetRecord, { row: CatalogueRow; 
 class IsLatestHandler implements IQueryHandler<IsLatest, boolean> {
   constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
 
-  async execute({ ref, position, inLine }: IsLatest) {
+  async execute({ ref, position, inLine, then }: IsLatest) {
     const { model, progress } = this.ports;
     const [known] = await model.get('catalogue', [refKey(ref)]);
     if (!inLine && known?.startsLine !== true) return true;
     await progress.reach(BigInt(position));
+    const was = then ? await recordAsOf(model, ref, { position }) : null;
+    if (was !== null) return was.row.isLatest;
     const [row] = await model.get('catalogue', [refKey(ref)]);
     return row?.isLatest ?? true;
   }
@@ -243,6 +255,7 @@ class TrashTotalsHandler implements IQueryHandler<TrashTotals, { records: number
     const { rows: records } = await model.total('catalogue', where);
     const freed: Condition[] = [
       ...where,
+      { path: 'record.hold.at', op: 'null', value: true },
       { path: 'record.fields.keyIsVirtual', op: 'eq', value: true },
       { path: 'record.fields.storage', op: 'in', value: [...(await managedStorages(model))] },
     ];
@@ -251,17 +264,24 @@ class TrashTotalsHandler implements IQueryHandler<TrashTotals, { records: number
   }
 }
 
+/** How many visible records each registry has, at a position or later. */
+export interface Counted {
+  readonly counts: ReadonlyMap<string, number>;
+  readonly position: bigint;
+}
+
 @QueryHandler(CountVisible)
-class CountVisibleHandler implements IQueryHandler<CountVisible, Map<string, number>> {
+class CountVisibleHandler implements IQueryHandler<CountVisible, Counted> {
   constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
 
   async execute() {
     const { model, progress } = this.ports;
     await progress.reach();
+    const position = progress.checkpoint;
     const counts = new Map<string, number>();
     for (const { registry, visibility, records } of await groupsOf(model))
       if (visibility === VISIBLE) counts.set(registry, (counts.get(registry) ?? 0) + records);
-    return counts;
+    return { counts, position };
   }
 }
 

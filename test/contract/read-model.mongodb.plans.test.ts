@@ -212,6 +212,7 @@ describe.skipIf(missing !== null)(`query plans of MongoDB ${NEEDS_MONGOD}`, () =
   test.each<[string, string, Condition]>([
     ['actor', 'by_actor', { path: 'actor', op: 'eq', value: 'nobody' }],
     ['type', 'by_type', { path: 'type', op: 'eq', value: 'RecordPurged' }],
+    ['call', 'by_command', { path: 'commandId', op: 'eq', value: 'nothing' }],
     ['request', 'by_correlation', { path: 'correlationId', op: 'eq', value: 'nothing' }],
   ])('the audit by %s reads a stretch of %s and sorts nothing', async (_, index, condition) => {
     const upTo: Condition = { path: 'position', op: 'lte', value: '2000' };

@@ -124,6 +124,7 @@ describe('query plans of SQLite', () => {
     }
     const freed: Condition[] = [
       ...where,
+      { path: 'record.hold.at', op: 'null', value: true },
       { path: 'record.fields.keyIsVirtual', op: 'eq', value: true },
       { path: 'record.fields.storage', op: 'in', value: [STORAGE] },
     ];
@@ -173,6 +174,7 @@ describe('query plans of SQLite', () => {
   test.each<[string, string, Condition[]]>([
     ['by actor', 'by_actor (actor=? AND', [{ path: 'actor', op: 'eq', value: 'ann' }]],
     ['by type', 'by_type (type=? AND', [{ path: 'type', op: 'eq', value: 'RecordPurged' }]],
+    ['by call', 'by_command (commandId=? AND', [{ path: 'commandId', op: 'eq', value: 'c' }]],
     ['by request', 'by_correlation (correlationId=? AND', [{ path: 'correlationId', op: 'eq', value: 'c' }]],
     [
       'by time',

@@ -115,7 +115,7 @@ describe('POST /bulk', () => {
     const trash = await results('trash', [file, inTrash], { dryRun: true });
     expect(trash).toEqual([
       { ...refOf(file), status: 200, outcome: 'trashed', revision: 0, dryRun: true },
-      { ...refOf(inTrash), status: 200, outcome: 'unchanged', revision: 1 },
+      { ...refOf(inTrash), status: 200, outcome: 'unchanged', revision: 1, dryRun: true },
     ]);
     const restore = await results('restore', [inTrash], { dryRun: true });
     expect(restore).toMatchObject([{ outcome: 'restored', dryRun: true }]);
@@ -136,6 +136,40 @@ describe('POST /bulk', () => {
     expect((await read(a)).body.visibility).toBe(1);
     const other = await bulk('trash', [b, NOBODY], {}, key);
     expect([other.status, other.body.code]).toEqual([422, 'idempotency-mismatch']);
+  });
+
+  it('the same key for other records: 422 idempotency-mismatch, and nothing is done', async () => {
+    const [a, b, c] = await files(3);
+    const key = { 'idempotency-key': 'bulk-2' };
+    await results('trash', [a, b], {}, key);
+    for (const [action, records, more] of [
+      ['trash', [c], {}],
+      ['purge', [c], { storage: 'delete' }],
+      ['restore', [a], {}],
+      ['trash', [b, a], {}],
+    ] as const) {
+      const answer = await bulk(action, records, more, key);
+      expect([answer.status, answer.body.code], action).toEqual([422, 'idempotency-mismatch']);
+    }
+    expect((await read(c)).body.visibility).toBe(1);
+    // Another actor's key of that name is another key.
+    expect(await results('trash', [c], {}, { ...key, 'x-actor': 'somebody' })).toMatchObject([{ outcome: 'trashed' }]);
+  });
+
+  it('says Idempotent-Replayed where all that it tells was done before', async () => {
+    const [a, b] = await files(2);
+    await service.request('PUT', `/v1/files/${b.uid}/hold`, { json: {} });
+    const key = { 'idempotency-key': 'bulk-3' };
+    const replayed = async (): Promise<[string[], string | null]> => {
+      const answer = await bulk('purge', [a, b], {}, key);
+      const told = answer.body.results.map(({ outcome, error }: Row) => outcome ?? error.code);
+      return [told, answer.headers.get('idempotent-replayed')];
+    };
+    expect(await replayed()).toEqual([['purging', 'on-hold'], null]);
+    await purged(a);
+    expect(await replayed()).toEqual([['purging', 'on-hold'], 'true']);
+    await service.request('DELETE', `/v1/files/${b.uid}/hold`);
+    expect(await replayed()).toEqual([['purging', 'purging'], null]);
   });
 
   it('answers the X-Position of the last change', async () => {

@@ -30,7 +30,7 @@ export const MEMBERS: { readonly [C in Collection]: readonly Path[] } = {
 
 /** Lists are asked for one registry, of live records, with one or more visibilities; then sorted. */
 const listed = ['registry', 'live', 'record.visibility'];
-const counted = ['record.fields.keyIsVirtual', 'record.fields.storage', 'record.fields.size'];
+const counted = ['record.hold.at', 'record.fields.keyIsVirtual', 'record.fields.storage', 'record.fields.size'];
 
 export const INDEXES: { readonly [C in Collection]: readonly Index[] } = {
   catalogue: [
@@ -67,6 +67,8 @@ export const INDEXES: { readonly [C in Collection]: readonly Index[] } = {
     { name: 'by_type', paths: ['type', 'position'] },
     // As dear as by_record, and the only way from a problem's id to what it was about.
     { name: 'by_correlation', paths: ['correlationId', 'position'] },
+    // The only way from an idempotency key to what a call on many records did.
+    { name: 'by_command', paths: ['commandId', 'position'] },
     // For what is asked of the whole log, by time or registry: all of them are looked through, but no document is.
     { name: 'by_position', paths: ['position', 'at', 'registry'] },
     // The ticks: no other event has a log time.

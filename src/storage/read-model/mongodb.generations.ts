@@ -25,7 +25,7 @@ export interface Generation {
 }
 
 /** Raise it when what the projections write into a row changes, or how it lies in a document, or an index. */
-export const FORMAT = 3;
+export const FORMAT = 4;
 
 const generationSchema = z.object({
   _id: z.int(),
