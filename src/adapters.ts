@@ -125,14 +125,29 @@ export const openObjectStores = (config: Config, random: Random, makes: boolean)
     const place = await placeOf(root);
     let managed: boolean | null = null;
     for (const configured of config.storages) {
-      if (place.startsWith(await placeOf(configured.root))) managed = (managed ?? true) && configured.managed;
+      const around = await placeOf(configured.root);
+      if (!place.startsWith(around)) continue;
+      // What lies there is Lethe's own, whoever's storage it is.
+      if (place.slice(around.length).split('/').includes('.lethe'))
+        throw new InvalidPath(`lies below a folder .lethe/ of the storage ${configured.name}, which belongs to Lethe`);
+      managed = (managed ?? true) && configured.managed;
     }
     return managed === null ? null : { managed };
   };
 
+  /** The same of a root that a storage has already. */
+  const reached: typeof grant = async (root) => {
+    try {
+      return await grant(root);
+    } catch (error) {
+      if (error instanceof InvalidPath) throw new Unavailable(`its root ${error.message}`);
+      throw error;
+    }
+  };
+
   const tag = (): string => tagFrom(random);
   const open = async (root: string): Promise<ObjectStore> => {
-    if ((await grant(root)) === null) throw new Unavailable('the configuration no longer names its root');
+    if ((await reached(root)) === null) throw new Unavailable('the configuration no longer names its root');
     if (!isS3(root))
       return openFilesystemStore({ root: folderOf(root), random: tag, create: makes && root === 'file:' });
     const { accessKey, secretKey } = config.s3 ?? { accessKey: '', secretKey: '' };

@@ -51,7 +51,7 @@ export const uploadSchema = z
   })
   .refine(({ key, keyIsVirtual }) => keyIsVirtual || key === null || !isReserved(key), {
     path: ['key'],
-    message: 'a semantic key never lies below .lethe/',
+    message: 'a semantic key never lies below a folder .lethe/',
   })
   .refine(({ key, keyIsVirtual }) => keyIsVirtual || key === null || !key.endsWith('/'), {
     path: ['key'],
@@ -61,9 +61,13 @@ export const uploadSchema = z
 /** `POST /files` as JSON: what already lies at `path`. */
 export const registerFileSchema = z
   .strictObject({ path: key, ...fileMetadata })
-  .refine(({ path }) => !isReserved(path), { path: ['path'], message: 'what lies below .lethe/ belongs to Lethe' });
+  .refine(({ path }) => !isReserved(path), {
+    path: ['path'],
+    message: 'what lies below a folder .lethe/ belongs to Lethe',
+  });
 
-const isReserved = (path: string): boolean => path === '.lethe' || path.startsWith('.lethe/');
+/** A storage within this one has its own at whatever depth. */
+const isReserved = (path: string): boolean => path.split('/').includes('.lethe');
 
 export const registerDatasetSchema = z.strictObject({
   name: text(255).nullable().default(null),

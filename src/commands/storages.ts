@@ -3,7 +3,7 @@ import type { PlainFields } from '../events/events.js';
 import { isPurged, isPurging, type RecordState } from '../events/record.js';
 import { storageFacts, type StorageFacts } from '../events/storage-data.js';
 import { uidSchema, type Ref } from '../events/vocabulary.js';
-import { Unavailable } from '../storage/errors.js';
+import { InvalidPath, Unavailable } from '../storage/errors.js';
 import type { ObjectStore, ObjectStores } from '../storage/object-store/port.js';
 import type { Envelope } from './commands.js';
 import { execute, executeNew, findRepeat, readRecord, type Executed, type Journal } from './execute.js';
@@ -93,7 +93,8 @@ export interface ConfiguredStorage {
 
 /**
  * At the start: registers the storages that the configuration names and lets `managed` follow it.
- * @throws Misconfigured where a known name comes with another root: its files would lie elsewhere than their records say
+ * @throws Misconfigured where a known name comes with another root: its files would lie elsewhere than their records say; where a root lies
+ * among what is Lethe's own in another storage
  */
 export const ensureStorages = async (
   journal: Journal,
@@ -101,7 +102,7 @@ export const ensureStorages = async (
   configured: readonly ConfiguredStorage[],
 ): Promise<void> => {
   for (const { name, root, managed } of configured) {
-    const place = await stores.placeOf(root);
+    const place = await placeOf(stores, name, root);
     const { ref, record } = await latestOf(journal, name);
     const fields: PlainFields = { kind: 'plain', name, description: null, data: { root, managed }, place };
     if (record === null) {
@@ -129,6 +130,17 @@ export const ensureStorages = async (
         withdraws: null,
       },
     ]);
+  }
+};
+
+const placeOf = async (stores: ObjectStores, name: string, root: string): Promise<string> => {
+  try {
+    await stores.grant(root);
+    return await stores.placeOf(root);
+  } catch (error) {
+    if (error instanceof InvalidPath)
+      throw new Misconfigured(`The storage ${name}: its root ${root} ${error.message}.`);
+    throw error;
   }
 };
 

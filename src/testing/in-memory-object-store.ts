@@ -113,7 +113,7 @@ class InMemoryObjectStore implements ObjectStore {
       signal?.throwIfAborted();
       const path = location.slice(this.place.length);
       const there = this.objects.at(location);
-      const own = path.startsWith('.lethe/') && !prefix.startsWith('.lethe/');
+      const own = `/${path.slice(prefix.length)}`.includes('/.lethe/');
       if (there !== null && !own && isFile(path)) yield { path, ...there.seen };
     }
     signal?.throwIfAborted();

@@ -383,9 +383,11 @@ export function objectStoreContract(name: string, open: () => Promise<OpenedObje
       });
 
       it('leaves out what lies below .lethe/, unless it is asked for', async () => {
-        for (const path of ['.lethe/a', '.lethe/b/c', '.lethe-not', 'x/.lethe/y', 'z'])
+        for (const path of ['.lethe/a', '.lethe/b/c', '.lethe-not', 'x/.lethe/y', 'x/a.lethe/c', 'z'])
           await outside.write(path, Buffer.from('x'));
-        expect(await paths('')).toEqual(['.lethe-not', 'x/.lethe/y', 'z']);
+        expect(await paths('')).toEqual(['.lethe-not', 'x/a.lethe/c', 'z']);
+        expect(await paths('x/')).toEqual(['x/a.lethe/c']);
+        expect(await paths('x/.lethe/')).toEqual(['x/.lethe/y']);
         expect(await paths('.lethe/')).toEqual(['.lethe/a', '.lethe/b/c']);
         expect(await paths('.lethe/b/')).toEqual(['.lethe/b/c']);
       });

@@ -150,6 +150,33 @@ describe('storages', () => {
     await rm(join(lab, 'way-out'));
   });
 
+  it('what lies below a folder .lethe/ belongs to Lethe, at whatever depth and whoever’s it is', async () => {
+    const team = made(await storage('owned', `file:${lab}/team`));
+    const virtual = made(
+      await call('POST', '/v1/files', { body: upload({ storage: 'owned', onDuplicate: 'create' }, 'a virtual one') }),
+    );
+    const owner = join(lab, 'team/.lethe/owner');
+    expect(existsSync(owner)).toBe(true);
+    for (const path of ['team/.lethe/owner', `team/${virtual.path}`, 'team/.lethe/', 'team/.lethe/x/']) {
+      await refuse(path, () => call('POST', '/v1/files', { json: { storage: 'lab', path } }), 422, 'invalid', {
+        errors: ['/path'],
+      });
+    }
+    const key = 'team/.lethe/mine';
+    const body = () => upload({ storage: 'lab', key, keyIsVirtual: false }, 'mine');
+    await refuse(key, () => call('POST', '/v1/files', { body: body() }), 422, 'invalid', { errors: ['/key'] });
+    for (const root of [`${lab}/.lethe`, `${lab}/.lethe/within`, `${lab}/team/.lethe`])
+      await refuse(root, () => storage('inside', `file:${root}`), 422, 'invalid', { errors: ['/data/root'] });
+
+    const folder = await lying('lab', 'team/');
+    const { items } = (await call('GET', `${at(folder)}/objects`)).body;
+    expect(items.map(({ path }: Row) => path).filter((path: string) => path.includes('.lethe'))).toEqual([]);
+    expect((await call('DELETE', `${at(folder)}?permanent=true&storage=keep`, { headers: ENDED })).status).toBe(200);
+    expect((await purge(virtual)).body.receipt.object).toMatchObject({ fate: 'deleted' });
+    expect(existsSync(owner)).toBe(true);
+    expect((await call('DELETE', at(team))).body.outcome).toBe('purged');
+  });
+
   it('below one that is managed: managed, or not if it says so; below one that is not: never', async () => {
     const record = async (name: string, root: string, managed?: boolean): Promise<boolean> =>
       made(await storage(name, `file:${root}`, managed)).data.managed;

@@ -20,7 +20,7 @@ export async function* filesBelow(
       signal?.throwIfAborted();
       if (entry.kind === 'file' && stats?.isFile() === true)
         yield { path: `${folder.path}${entry.name}`, ...seenFrom(stats) };
-      if (entry.kind === 'file' || (folder.path === '' && entry.name === '.lethe')) continue;
+      if (entry.kind === 'file' || entry.name === '.lethe') continue;
       const child = await onDisk('list', folder.path, () => folder.child(entry.name));
       if (!(child instanceof Folder)) continue; // gone, or no longer a folder
       try {

@@ -20,24 +20,33 @@ interface Range {
 
 /**
  * Every object whose key begins with `prefix`, by key in code point order.
- * @param without a folder's prefix that is left out; its objects are not even paged through
+ * @param without a folder, at any depth, that is left out; its objects are not even paged through
  */
 export async function* objectsBelow(
   wire: Wire,
   range: Range,
-  without: string | null,
+  without: string,
   signal?: AbortSignal,
 ): AsyncGenerator<Entry, void, void> {
   const versions = (await hasVersions(wire, signal)) ?? (await showsVersions(wire, range, signal));
   const entries = versions ? latest : current;
-  for await (const entry of entries(wire, range, signal)) {
-    if (without !== null && entry.key.startsWith(without)) {
-      yield* entries(wire, { ...range, after: without + LAST }, signal);
-      return;
+  for (let after = range.after; ;) {
+    let jump: string | null = null;
+    for await (const entry of entries(wire, after === undefined ? range : { ...range, after }, signal)) {
+      jump = folderIn(entry.key, range.prefix.length, without);
+      if (jump !== null) break;
+      yield entry;
     }
-    yield entry;
+    if (jump === null) return;
+    after = jump + LAST;
   }
 }
+
+/** The key up to a folder of this name, the folder with it; null where it leads through none. */
+const folderIn = (key: string, from: number, folder: string): string | null => {
+  const at = `/${key.slice(from)}`.indexOf(`/${folder}`);
+  return at < 0 ? null : key.slice(0, from + at + folder.length);
+};
 
 /** Who may only read may not always know of the bucket's versions. Most objects tell of their own. */
 async function showsVersions(wire: Wire, range: Range, signal: AbortSignal | undefined): Promise<boolean> {

@@ -213,8 +213,8 @@ class MinioStore implements ObjectStore {
     signal?.throwIfAborted();
     const root = this.wire.root.prefix;
     const of = prefix === '' ? 'the root' : JSON.stringify(prefix);
-    const hidden = prefix === '' ? `${root}${OWN}` : null;
-    for await (const { key, seen } of objectsBelow(this.wire, { prefix: root + prefix, of }, hidden, signal)) {
+    const range = { prefix: root + prefix, of };
+    for await (const { key, seen } of objectsBelow(this.wire, range, OWN, signal)) {
       signal?.throwIfAborted();
       const path = key.slice(root.length);
       // A key that is no path (`a//b`, or the `a/` by which some programs mark a folder) was written behind the store's back.

@@ -31,7 +31,7 @@ export interface ObjectStore {
   /** What lies at the path of one file; `null` when nothing does. */
   stat(path: string): Promise<SeenFile | null>;
 
-  /** Every object below a folder (`''` is the root), by path in code point order, paths relative to the root. Never what lies below `.lethe/`, unless the prefix does. */
+  /** Every object below a folder (`''` is the root), by path in code point order, paths relative to the root. Never what lies below a folder `.lethe/` (storages within this one have theirs), unless the prefix does. */
   list(prefix: string, signal?: AbortSignal): AsyncIterable<SeenObject>;
 
   /**
@@ -95,7 +95,7 @@ export interface ObjectStores {
   placeOf(root: string): Promise<string>;
   /**
    * What the configuration says of a root that a caller names: `null` where it lies below no configured one.
-   * @throws InvalidPath: it is no root
+   * @throws InvalidPath: it is no root, or lies below a folder `.lethe/` of another storage
    */
   grant(root: string): Promise<{ managed: boolean } | null>;
   /** Whether the configuration names a storage so. */
