@@ -7,6 +7,12 @@ export const matchesEtag = (header: string | undefined, etag: string): boolean =
   return header.split(',').some((item) => item.trim().replace(/^W\//, '') === etag);
 };
 
+/** Of bytes, both ends in it. */
+export interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+
 /**
  * The one range that is served.
  * @returns null for the whole: no range, several, one that is malformed, or an `If-Range` that does not match
@@ -16,7 +22,7 @@ export const rangeOf = (
   ifRange: string | string[] | undefined,
   etag: string,
   size: number,
-): { start: number; end: number } | 'unsatisfiable' | null => {
+): Range | 'unsatisfiable' | null => {
   if (header === undefined || (ifRange !== undefined && ifRange !== etag)) return null;
   const [, first, last] = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header.replaceAll(' ', '')) ?? [];
   if (first === undefined || last === undefined || (first === '' && last === '')) return null;

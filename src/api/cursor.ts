@@ -7,8 +7,12 @@ import type { Condition, Find, Scalar, Sort } from '../storage/read-model/port.j
 
 const cursorSchema = z.tuple([z.string(), z.array(z.union([z.string(), z.number(), z.boolean(), z.null()]))]);
 
+/** The same for the same conditions, in whatever order they were asked for. */
 const mark = (list: string, where: readonly Condition[], sort: readonly Sort[]): string =>
-  sha256(JSON.stringify([list, where, sort])).slice(0, 12);
+  sha256(JSON.stringify([list, where.map(told).sort(), sort])).slice(0, 12);
+
+const told = (condition: Condition): string =>
+  JSON.stringify(condition.op === 'in' ? { ...condition, value: [...condition.value].sort() } : condition);
 
 /** @returns null where it is none, or another query's */
 export const readCursor = (

@@ -7,11 +7,15 @@ import { RESERVED_NAMES } from '../events/vocabulary.js';
 import { callerOf, demandNeeds, permit } from './access.js';
 import { readJson } from './json.js';
 import type { ApiPorts } from './ports.js';
-import { asProblem, Problem, PROBLEMS, problemBody } from './problem.js';
+import { asProblem, Problem, PROBLEMS, problemBody, unsupported } from './problem.js';
 import { header, minPosition, pathParameter } from './request.js';
 
 /** JSON bodies; the largest command (a dataset of 5,000 files) fits. */
 export const BODY_LIMIT = 256 * 1024;
+
+const ENDLESS = '/v1/events';
+/** Where files are uploaded. */
+const TAKES_FORMS = '/v1/:registry';
 
 const LOOPBACK = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i;
 
@@ -21,6 +25,8 @@ const LOOPBACK = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i;
  */
 export const installEdge = async (server: FastifyInstance, ports: ApiPorts): Promise<ExceptionFilter> => {
   takeJson(server);
+  // Nothing but 100-continue can be expected (RFC 9110, section 10.1.1); Node would refuse the rest in words of its own.
+  server.server.on('checkExpectation', (request, response) => server.server.emit('request', request, response));
   await server.register(multipart);
   server.decorateRequest('correlationId', '').decorateRequest('caller', null);
   demandNeeds(server);
@@ -41,6 +47,7 @@ export const installEdge = async (server: FastifyInstance, ports: ApiPorts): Pro
       throw new Problem('store-unavailable', `The service is starting, and ${waitsFor}`, {}, { 'Retry-After': '1' });
     if (request.method === 'DELETE' && hasBody(request))
       throw new Problem('malformed', 'DELETE takes no body: what it needs comes in the query.');
+    if (hasBody(request)) refuseCoded(request);
   });
   // An answer that was under way when the server began to close is its connection's last: kept alive, it would keep the process, too.
   let closing = false;
@@ -53,6 +60,9 @@ export const installEdge = async (server: FastifyInstance, ports: ApiPorts): Pro
   });
   server.addHook('preHandler', async (request) => {
     permit(request, ports.keys);
+    // A form that a command does not look into would be taken for no body, and what it says for nothing.
+    if (request.isMultipart() && request.routeOptions.url !== TAKES_FORMS) throw unsupported();
+    if (request.routeOptions.config.needs === 'nothing') return;
     const wanted = minPosition(request);
     if (wanted !== null) await ports.progress.reach(wanted);
   });
@@ -131,13 +141,24 @@ const takeJson = (server: FastifyInstance): void => {
   server.addContentTypeParser(
     ['application/json', 'application/merge-patch+json'],
     { parseAs: 'buffer' },
-    async (_request: FastifyRequest, body: Buffer) => {
+    async (request: FastifyRequest, body: Buffer) => {
+      if (request.method !== 'PATCH' && isMergePatch(request)) throw unsupported();
       if (body.length === 0) return undefined;
       // Decoded all the same, other bytes would become replacement characters, for good.
       if (!isUtf8(body)) throw new Problem('malformed', 'The body is not in UTF-8, as JSON has to be.');
       return readJson(body.toString('utf8'), 'The body');
     },
   );
+};
+
+const isMergePatch = ({ headers }: FastifyRequest): boolean =>
+  /^application\/merge-patch\+json\b/i.test(headers['content-type'] ?? '');
+
+/** Nothing here is unpacked, and what is packed would be taken for the bytes themselves. */
+const refuseCoded = ({ headers }: FastifyRequest): void => {
+  const coding = headers['content-encoding'];
+  if (coding === undefined || /^\s*identity\s*$/i.test(coding)) return;
+  throw new Problem('unsupported-media', `Send the body as it is, without Content-Encoding (got '${coding}').`);
 };
 
 interface Route {
@@ -154,7 +175,10 @@ const collectRoutes = (server: FastifyInstance): Route[] => {
     const pattern = new RegExp(
       `^${url.replaceAll('.', '\\.').replace(/:[A-Za-z]+/g, (name) => (name === ':registry' ? REGISTRY : '[^/]+'))}$`,
     );
-    for (const one of Array.isArray(method) ? method : [method]) routes.push({ method: one, pattern });
+    for (const one of Array.isArray(method) ? method : [method]) {
+      // The server makes one for every GET, and the stream that does not end refuses it.
+      if (one !== 'HEAD' || url !== ENDLESS) routes.push({ method: one, pattern });
+    }
   });
   return routes;
 };

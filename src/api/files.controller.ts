@@ -7,14 +7,15 @@ import type { FileFields } from '../events/events.js';
 import { isTrashed } from '../events/record.js';
 import { uidSchema } from '../events/vocabulary.js';
 import { GetRecord } from '../projections/queries.js';
-import { InvalidPath } from '../storage/errors.js';
-import type { ObjectStore, SeenObject } from '../storage/object-store/port.js';
-import type { CatalogueRow, PurgeRow } from '../storage/read-model/port.js';
+import type { Found } from '../projections/query.handlers.js';
+import type { ObjectStore, SeenFile, SeenObject } from '../storage/object-store/port.js';
+import type { CatalogueRow } from '../storage/read-model/port.js';
 import { Needs } from './access.js';
 import type { List } from './answers.js';
 import { gone } from './commanding.js';
-import { contentDisposition, matchesEtag, rangeOf } from './content.js';
+import { contentDisposition, matchesEtag, rangeOf, type Range } from './content.js';
 import { pageOf } from './listing.js';
+import { opened } from './opening.js';
 import { API_PORTS, type ApiPorts } from './ports.js';
 import { Problem } from './problem.js';
 import { paged } from './query-language.js';
@@ -40,44 +41,23 @@ export class FilesController {
     const fields = fieldsOf(row);
     const path = pathOf(fields, query.get('path'));
     const { store } = await this.ports.open(fields.storage);
-    const whole = await headOf(store, path);
-    // The hash speaks for the bytes that were registered; where others lie there by now, the store's own mark does.
-    const etag = path === fields.path && isAsRegistered(fields, whole.etag) ? `"${fields.hash}"` : `"${whole.etag}"`;
+    const { whole, plan, body } = await opened(store, path, (seen) => planOf(request, fields, path, seen));
+    const { etag, range } = plan;
     reply.header('ETag', etag).header('Accept-Ranges', 'bytes').header('Cache-Control', 'no-cache');
-    if (matchesEtag(request.headers['if-none-match'], etag)) {
+    if (plan.isKnown) {
       // A stream for HEAD, here too: without one the server would say that the content is empty.
       await reply.code(304).send(request.method === 'HEAD' ? Readable.from([]) : undefined);
       return;
     }
-    const range = rangeOf(request.headers['range'], request.headers['if-range'], etag, whole.size);
-    if (range === 'unsatisfiable') {
-      throw new Problem(
-        'range',
-        `The content has ${whole.size} bytes.`,
-        {},
-        { 'Content-Range': `bytes */${whole.size}` },
-      );
-    }
+    const name = path === fields.path ? (fields.key ?? `${row.uid}${fields.suffix ?? ''}`) : path;
     reply
       .header('Content-Type', 'application/octet-stream')
       .header('X-Content-Type-Options', 'nosniff')
-      .header(
-        'Content-Disposition',
-        contentDisposition(path === fields.path ? (fields.key ?? `${row.uid}${fields.suffix ?? ''}`) : path),
-      )
+      .header('Content-Disposition', contentDisposition(name))
       .header('Content-Length', range === null ? whole.size : range.end - range.start + 1);
     if (range !== null) reply.code(206).header('Content-Range', `bytes ${range.start}-${range.end}/${whole.size}`);
-    if (request.method === 'HEAD') {
-      // A stream, if an empty one: the server leaves the length of a stream as it was said.
-      await reply.send(Readable.from([]));
-      return;
-    }
-    const found = await store.get(path, range ?? undefined);
-    if (found === null || found.seen.etag !== whole.etag) {
-      found?.body.destroy();
-      throw objectMissing(row.uid);
-    }
-    await reply.send(found.body);
+    // A stream for HEAD, if an empty one: the server leaves the length of a stream as it was said.
+    await reply.send(body ?? Readable.from([]));
   }
 
   @Get('objects')
@@ -94,6 +74,7 @@ export class FilesController {
     const name = `objects/${row.uid}`;
     const { find, count } = paged(name, query, [], [{ path: 'path', descending: false }]);
     const after = find.after?.[0] ?? null;
+    const position = this.ports.progress.checkpoint;
     const rows: { path: string; size: number }[] = [];
     let total = 0;
     for await (const { path, size } of objectsOf(store, fields)) {
@@ -102,7 +83,6 @@ export class FilesController {
         if (!count) break;
       } else if (typeof after !== 'string' || isAfter(path, after)) rows.push({ path, size });
     }
-    const position = this.ports.progress.checkpoint;
     return pageOf(request, reply, name, find, { rows, total: count ? total : null, position });
   }
 
@@ -110,7 +90,7 @@ export class FilesController {
     const uid = pathParameter(request, 'uid');
     const ref = { registry: 'files', uid };
     const found = uidSchema.safeParse(uid).success
-      ? await this.queries.execute<GetRecord, { row: CatalogueRow; purge: PurgeRow | null } | null>(new GetRecord(ref))
+      ? await this.queries.execute<GetRecord, Found | null>(new GetRecord(ref))
       : null;
     if (found === null) throw new NotFound(`There is no record files/${uid}.`);
     if (!found.row.live) {
@@ -145,19 +125,24 @@ const pathOf = ({ path }: FileFields, inner: string | undefined): string => {
   return inner.startsWith(path) ? inner : path + inner;
 };
 
-const headOf = async (store: ObjectStore, path: string): Promise<{ etag: string; size: number }> => {
-  try {
-    const seen = path.endsWith('/') ? null : await store.stat(path);
-    if (seen !== null) return seen;
-  } catch (error) {
-    if (error instanceof InvalidPath) throw new Invalid([{ path: '?path', message: error.message }]);
-    throw error;
-  }
-  throw objectMissing(path);
-};
+interface Plan {
+  readonly etag: string;
+  /** The caller has it: 304. */
+  readonly isKnown: boolean;
+  readonly range: Range | null;
+  readonly reads: boolean;
+}
 
-const objectMissing = (what: string): NotFound =>
-  new NotFound(`The object ${what} is not in its storage any more. The record is untouched.`, 'object-missing');
+/** What a request wants of a file that lies there so. @throws Problem for a range that it does not have */
+const planOf = ({ headers, method }: FastifyRequest, fields: FileFields, path: string, whole: SeenFile): Plan => {
+  // The hash speaks for the bytes that were registered; where others lie there by now, the store's own mark does.
+  const etag = path === fields.path && isAsRegistered(fields, whole.etag) ? `"${fields.hash}"` : `"${whole.etag}"`;
+  if (matchesEtag(headers['if-none-match'], etag)) return { etag, isKnown: true, range: null, reads: false };
+  const range = rangeOf(headers['range'], headers['if-range'], etag, whole.size);
+  if (range !== 'unsatisfiable') return { etag, isKnown: false, range, reads: method !== 'HEAD' };
+  const lengths = { 'Content-Range': `bytes */${whole.size}` };
+  throw new Problem('range', `The content has ${whole.size} bytes.`, {}, { ...lengths, ETag: etag });
+};
 
 async function* objectsOf(store: ObjectStore, { path }: FileFields): AsyncGenerator<SeenObject> {
   if (path.endsWith('/')) yield* store.list(path);

@@ -65,8 +65,8 @@ export const pageOf = <R>(
 };
 
 const nextUrl = (url: string, cursor: string): string => {
-  const [path = '', query = ''] = url.split('?', 2);
-  const parameters = new URLSearchParams(query);
+  const mark = url.indexOf('?');
+  const parameters = new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1));
   parameters.set('cursor', cursor);
-  return `${path}?${parameters.toString()}`;
+  return `${mark < 0 ? url : url.slice(0, mark)}?${parameters.toString()}`;
 };

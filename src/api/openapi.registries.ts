@@ -98,14 +98,14 @@ const family = (it: Family): Route[] => [
     tag: it.tag,
     summary: `Change a ${it.noun}`,
     description:
-      'A JSON merge patch (RFC 7396): a member that is left out stays, null takes the value away. Without a change: `unchanged`.',
+      'A JSON merge patch (RFC 7396): a member that is left out stays, null takes the value away. Without a change: `unchanged`.' +
+      (it.register.dataOf === undefined ? '' : ' What `data` comes to has to meet the schema of the registry.'),
     ...(it.needs !== undefined && { needs: [it.needs] }),
     parameters: COMMAND,
     body: {
       required: true,
       content: { 'application/merge-patch+json': it.patch, [JSON_ONLY]: it.patch },
       example: it.patchExample,
-      ...(it.register.dataOf !== undefined && { dataOf: it.register.dataOf }),
     },
     answers: {
       200: { description: '`updated` or `unchanged`.', schema: `${it.answer}Written`, headers: COMMANDED },

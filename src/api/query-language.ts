@@ -195,10 +195,13 @@ const rfc3339 = z.iso.datetime({ offset: true });
 /** RFC 3339 with any offset, as UTC with milliseconds. */
 export const instantOf = (value: string): string => {
   // A query's "+" stands for a blank: "+02:00" that was not encoded comes in so.
-  const text = value.replace(/ (\d{2}:\d{2})$/, '+$1');
+  const text = value.replace(/ (\d{2}:\d{2})$/, '+$1').toUpperCase();
   const time = rfc3339.safeParse(text).success ? Date.parse(text) : Number.NaN;
   if (Number.isNaN(time)) throw new WrongValue(`must be a time such as 2026-11-23T00:57:00Z, got '${value}'`);
-  return new Date(time).toISOString();
+  const instant = new Date(time).toISOString();
+  // An offset may lead out of the years with four digits, and what comes then does not compare as text.
+  if (!/^\d/.test(instant)) throw new WrongValue(`must be within the years 0000 to 9999 of UTC, got '${value}'`);
+  return instant;
 };
 
 /** `a,b`; `\,` is a comma within an item, `\\` a backslash. */

@@ -6,6 +6,8 @@ import { API_PORTS, type ApiPorts } from './ports.js';
 /** A reader that takes nothing for so long is gone, or as good as gone. */
 const STUCK_MS = 10_000;
 const LOOK_MS = 1_000;
+/** What a live reader takes at once. */
+const SLICE_BYTES = 64 * 1024;
 
 interface Stream {
   /** Since when a piece waits to be taken; null while none does. */
@@ -81,7 +83,7 @@ export class Streaming {
     await reply.send(Readable.from(this.timed(first, this.told(request, pieces(gone.signal)), stream)));
   }
 
-  /** Knows since when the last piece waits. */
+  /** Knows since when the last slice waits: who is slow takes one after the other, who is stuck takes none. */
   private async *timed(
     first: string,
     pieces: AsyncIterable<string | Buffer>,
@@ -89,9 +91,11 @@ export class Streaming {
   ): AsyncGenerator<string | Buffer> {
     yield first;
     for await (const piece of pieces) {
-      stream.waitingSince = this.ports.clock.monotonic();
-      yield piece;
-      stream.waitingSince = null;
+      for (const slice of slicesOf(Buffer.from(piece))) {
+        stream.waitingSince = this.ports.clock.monotonic();
+        yield slice;
+        stream.waitingSince = null;
+      }
     }
   }
 
@@ -128,4 +132,8 @@ export class Streaming {
       await clock.sleep(LOOK_MS, stopping).catch(() => undefined);
     }
   }
+}
+
+function* slicesOf(bytes: Buffer): Generator<Buffer> {
+  for (let from = 0; from < bytes.length; from += SLICE_BYTES) yield bytes.subarray(from, from + SLICE_BYTES);
 }

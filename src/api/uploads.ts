@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { pipeline, Transform, type Readable } from 'node:stream';
 import type { Multipart, MultipartFile } from '@fastify/multipart';
 import { Inject, Injectable } from '@nestjs/common';
@@ -61,14 +62,18 @@ const MOST_METADATA = 256 * 1024;
 
 /** As a form's field, or with a filename, as a `Blob` in a `FormData` is sent. */
 const metadataOf = async (part: Multipart): Promise<unknown> => {
-  if (part.type === 'file') return readJson(asText(await few(part.file)), METADATA);
+  if (part.type === 'file') {
+    const bytes = await few(part.file);
+    if (!isUtf8(bytes)) throw notText();
+    return readJson(bytes.toString('utf8'), METADATA);
+  }
   if (part.valueTruncated) throw tooLarge();
   const { value } = part;
   // A part that says it is application/json comes parsed already.
   return typeof value === 'string' ? readJson(asText(value), METADATA) : checkedJson(value, METADATA);
 };
 
-const few = async (bytes: AsyncIterable<Buffer>): Promise<string> => {
+const few = async (bytes: AsyncIterable<Buffer>): Promise<Buffer> => {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of bytes) {
@@ -76,14 +81,16 @@ const few = async (bytes: AsyncIterable<Buffer>): Promise<string> => {
     if (size > MOST_METADATA) throw tooLarge();
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 };
 
-/** The parser decodes as well as it can: U+FFFD is what other bytes become. */
+/** The parser decodes a form's field as well as it can: U+FFFD is what other bytes become. As `\\ufffd` in the JSON it is taken. */
 const asText = (text: string): string => {
-  if (text.includes('\ufffd')) throw new Problem('malformed', `${METADATA} is not in UTF-8, as JSON has to be.`);
+  if (text.includes('\ufffd')) throw notText();
   return text;
 };
+
+const notText = (): Problem => new Problem('malformed', `${METADATA} is not in UTF-8, as JSON has to be.`);
 
 const tooLarge = (): Problem => new Problem('too-large', 'The part metadata is larger than 256 KiB.');
 

@@ -68,9 +68,10 @@ export const findExisting = async (
   self: string,
   warnings: Warning[],
 ): Promise<CatalogueRow | null> => {
-  if (metadata.onDuplicate === 'create') return null;
   await reach();
-  const { visible, trashed } = await sameContent(model, store, storage.uid, content, folder, self);
+  const same = await sameContent(model, store, storage.uid, content, folder, self);
+  const { trashed } = same;
+  const visible = metadata.onDuplicate === 'create' ? null : same.visible;
   if (visible !== null && metadata.onDuplicate === 'fail') {
     const by = { registry: visible.registry, uid: visible.uid };
     throw new Duplicate(`files/${visible.uid} has the same content in this storage.`, [by]);

@@ -117,7 +117,7 @@ export class UploadFileHandler implements ICommandHandler<UploadFile, Result> {
       const came = content();
       if (!(error instanceof Exists)) throw error;
       if (came === null) throw new Conflict(`An object came to lie at ${path} meanwhile. Try again.`);
-      return { content: came, seen: await sameBytes(store, path, came), own: false };
+      return { content: came, seen: await sameBytes(store, path, came, IN_THE_WAY), own: false };
     }
   }
 
@@ -153,10 +153,19 @@ export class UploadFileHandler implements ICommandHandler<UploadFile, Result> {
   }
 }
 
+/** Why something is there and no object: a folder has that name, or a file the name of a folder on the way. */
+const IN_THE_WAY =
+  'a folder lies there, or a file where its path needs a folder. Choose another key, or try again if it went away just now';
+
 /** What lies under a semantic key already is found where it is the same, and never overwritten. */
-const sameBytes = async (store: ObjectStore, path: string, content: Content): Promise<SeenFile> => {
+const sameBytes = async (
+  store: ObjectStore,
+  path: string,
+  content: Content,
+  otherwise = 'it went away while it was compared. Try again',
+): Promise<SeenFile> => {
   const there = await store.get(path);
-  if (there === null) throw new Conflict(`The object at ${path} went away while it was compared. Try again.`);
+  if (there === null) throw new Conflict(`No object can be compared at ${path}: ${otherwise}.`);
   const { size, hash } = await contentOf(there.body);
   if (size === content.size && hash === content.hash) return there.seen;
   throw new Conflict(`An object with other content lies at ${path}. Register it by its path, or choose another key.`);

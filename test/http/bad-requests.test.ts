@@ -120,6 +120,9 @@ describe('headers that every command takes: 422 invalid, with the header', () =>
     const send = sending({ 'x-min-position': '9'.repeat(19) }, ['DELETE', `/v1/files/${file.uid}`]);
     const answer = await refused({ name: 'far', send, status: 503, code: 'projection-behind' });
     expect(answer.headers.get('retry-after')).toMatch(/^\d+$/);
+    // Who asks whether the process lives, or for the UI, asks for nothing that has a position.
+    for (const path of ['/health/live', '/'])
+      expect((await sending({ 'x-min-position': '9'.repeat(19) }, ['GET', path])()).status, path).toBe(200);
   });
 
   it('a revision that the record does not have: 412 revision-changed, with both in the sentence', async () => {
@@ -129,6 +132,35 @@ describe('headers that every command takes: 422 invalid, with the header', () =>
       const name = command.join(' ');
       await refused({ name, send, status: 412, code: 'revision-changed', detail: /revision 0, not 999999999999999/ });
     }
+  });
+});
+
+describe('a body of another kind: 415 unsupported-media, and nothing of it is taken for said', () => {
+  const FORM = '--x\r\nContent-Disposition: form-data; name="reason"\r\n\r\nlegal\r\n--x--\r\n';
+  const withBody = () => commands().filter(([, , body]) => body !== undefined);
+  const refuse = async (headers: Headers, [method, path, body]: readonly [string, string, string?]): Promise<void> => {
+    const send = () => sendRaw(service, rawRequest(service, method, path, headers, body));
+    await refused({ name: `${method} ${path}`, send, status: 415, code: 'unsupported-media' });
+  };
+
+  it('a form, where no file is uploaded', async () => {
+    const bulk = ['POST', '/v1/bulk', '{}'] as const;
+    for (const [method, path] of [...withBody(), bulk])
+      await refuse({ 'content-type': 'multipart/form-data; boundary=x' }, [method, path, FORM]);
+    await refuse({ 'content-type': 'multipart/form-data' }, ['PUT', `/v1/files/${file.uid}/hold`, FORM]);
+  });
+
+  it('a merge patch, where nothing is patched', async () => {
+    for (const command of withBody().filter(([method]) => method !== 'PATCH'))
+      await refuse({ 'content-type': 'application/merge-patch+json' }, command);
+  });
+
+  it('a coded one', async () => {
+    for (const command of withBody())
+      await refuse({ 'content-type': 'application/json', 'content-encoding': 'gzip' }, command);
+    const identity = { 'content-type': 'application/json', 'content-encoding': 'identity' };
+    const { status } = await sendRaw(service, rawRequest(service, 'POST', '/v1/labels', identity, '{"name": "x"}'));
+    expect(status).toBe(201);
   });
 });
 
@@ -311,6 +343,10 @@ describe('what is no request: a problem all the same, before any route', () => {
   it('no Host: 400 malformed', async () => {
     const send = raw('GET /v1/labels HTTP/1.1', 'Connection: close');
     await refused({ name: 'no Host', send, status: 400, code: 'malformed', detail: /Host/ });
+  });
+
+  it('an expectation that nobody knows is passed over', async () => {
+    expect((await sending({ expect: 'a-miracle' }, ['GET', '/v1/labels?limit=1'])()).status).toBe(200);
   });
 
   it('no Host in HTTP/1.0, which knows none: an answer', async () => {

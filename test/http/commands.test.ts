@@ -914,7 +914,9 @@ describe('registering a file', () => {
     const own = `own-${serial()}`;
     created(await semantic(own, 'own'));
     expectProblem(await appendsNothing(() => semantic(own, 'other')), 409, 'conflict');
-    expectProblem(await appendsNothing(() => semantic(`${own}/below`, 'other')), 409, 'conflict');
+    const below = await appendsNothing(() => semantic(`${own}/below`, 'other'));
+    expectProblem(below, 409, 'conflict');
+    expect(below.body.detail).toMatch(/a file where its path needs a folder. Choose another key/);
     expect(await readFile(lab(own), 'utf8')).toBe('own');
     expect(await filesBelow(lab('.lethe/tmp'))).toEqual([]);
   });
@@ -1093,7 +1095,21 @@ describe('lists', () => {
     expect(await found(`createdAt=${q(there)}`)).toContain(4);
     expect(await found(`createdAt[lt]=${createdAt}`)).not.toContain(4);
     expect(await found(`createdAt[gte]=${createdAt}`)).toContain(4);
+    // RFC 3339 lets T and Z be small.
+    expect(await found(`createdAt=${createdAt.toLowerCase()}`)).toContain(4);
   });
+
+  it.each(['9999-12-31T23:59:59-00:01', '0000-01-01T00:00:00+00:01'])(
+    'a time whose offset leads out of the years with four digits does not compare: 422 (%s)',
+    async (time) => {
+      for (const [path, place] of [
+        [`/v1/files?createdAt[lt]=${q(time)}`, '?createdAt[lt]'],
+        [`/v1/files?at=${q(time)}`, '?at'],
+        [`/v1/audit?to=${q(time)}`, '?to'],
+      ] as const)
+        expectProblem(await call('GET', path), 422, 'invalid', [place]);
+    },
+  );
 
   it('visibility: 1 by default, with uid= too; 0, −1, several with commas, or any', async () => {
     const mark = `visibility ${serial()}`;
@@ -1604,6 +1620,14 @@ describe('the trash as a whole', () => {
       dataset.uid,
     ]);
     expect((await call('GET', '/v1/trash?registry=datasets')).body.totals).toEqual({ records: 1, bytes: 0 });
+    // Nor would that of one on hold, which is no reason to leave it out of the records.
+    const { totals } = answer.body;
+    await call('PUT', `${at(virtual)}/hold`);
+    expect((await call('GET', '/v1/trash')).body.totals).toEqual({
+      records: totals.records,
+      bytes: totals.bytes - Number(virtual.size),
+    });
+    await call('DELETE', `${at(virtual)}/hold`);
     expectProblem(await call('GET', '/v1/trash?registry=labels'), 422, 'invalid', ['?registry']);
   });
 

@@ -117,7 +117,7 @@ describe.each(WAYS)('%s', (way, prepare) => {
     expect(await files()).toEqual(before);
   });
 
-  it.each(['return', 'fail'])(
+  it.each(['return', 'fail', 'create'])(
     'identical content that lies in the trash does not count: a new record is made, and warnings names the trashed one (%s)',
     async (onDuplicate) => {
       const { first, again } = await named(`trashed ${onDuplicate}`);
