@@ -229,30 +229,26 @@ describe('an import that breaks off', () => {
   });
 });
 
-test(
-  'an import fails where another log was begun in its place, and does not hold that one up',
-  { timeout: 60_000 },
-  async () => {
-    const file = await written('beaten', generateNamingLog(3, 60));
-    const held = double.holds.hold('log-instance', 'InstanceCreated');
-    const running = lethe('events', 'import', file, '--data', inHome('beaten'));
-    await held.arrived;
-    const other = new TestLog();
-    other.happens({ registry: 'log', uid: 'instance' }, instanceCreated({ instance: crypto.randomUUID() }));
-    for (const { stream, id, type, data, metadata } of other.stored) {
-      const [bytes, said] = [Buffer.from(data), Buffer.from(metadata)];
-      double.log.append(stream, 'no_stream', [
-        { id: id.replace(/^./, '0'), type, contentType: 'application/json', data: bytes, metadata: said },
-      ]);
-    }
-    held.release();
-    const { code, err } = await running.ended;
-    expect(code).toBe(1);
-    expect(err).toContain('another process has written to this log while it was imported');
-    expect(inServer()).toHaveLength(1);
-    services.push(await startService({ env: settings() }));
-  },
-);
+test('an import fails where another log was begun in its place, and does not hold that one up', async () => {
+  const file = await written('beaten', generateNamingLog(3, 60));
+  const held = double.holds.hold('log-instance', 'InstanceCreated');
+  const running = lethe('events', 'import', file, '--data', inHome('beaten'));
+  await held.arrived;
+  const other = new TestLog();
+  other.happens({ registry: 'log', uid: 'instance' }, instanceCreated({ instance: crypto.randomUUID() }));
+  for (const { stream, id, type, data, metadata } of other.stored) {
+    const [bytes, said] = [Buffer.from(data), Buffer.from(metadata)];
+    double.log.append(stream, 'no_stream', [
+      { id: id.replace(/^./, '0'), type, contentType: 'application/json', data: bytes, metadata: said },
+    ]);
+  }
+  held.release();
+  const { code, err } = await running.ended;
+  expect(code).toBe(1);
+  expect(err).toContain('another process has written to this log while it was imported');
+  expect(inServer()).toHaveLength(1);
+  services.push(await startService({ env: settings() }));
+});
 
 describe('an import that is refused writes nothing', () => {
   const log = generateNamingLog(3, 60);
@@ -308,47 +304,43 @@ describe('an import that is refused writes nothing', () => {
   });
 });
 
-test(
-  'a team moves from the embedded log to a server, with its objects where they lie',
-  { timeout: 120_000 },
-  async () => {
-    const [data, moved, objects] = [inHome('embedded'), inHome('moved'), inHome('objects')];
-    await Promise.all([data, moved, objects].map((each) => mkdir(each)));
-    const env = { LETHE_OBJECT_STORE: `file:${objects}` };
-    const before = await startService({ data, env });
-    services.push(before);
-    const add = (service: RunningService, key: string) =>
-      service.request('POST', '/v1/files', { body: upload({ key }, `${key}\n`) });
-    const { uid } = (await add(before, 'a.csv')).body.record;
-    const kept = (await add(before, 'b.csv')).body.record;
-    await before.request('DELETE', `/v1/files/${uid}`);
-    await before.request('DELETE', `/v1/files/${uid}?permanent=true`, { headers: { Prefer: 'wait=20' } });
-    await before.stop();
-    const file = inHome('team.ndjson');
-    const exported = await startCommand(['events', 'export', file, '--data', data], env).ended;
-    expect(exported).toMatchObject({ code: 0, err: '' });
+test('a team moves from the embedded log to a server, with its objects where they lie', async () => {
+  const [data, moved, objects] = [inHome('embedded'), inHome('moved'), inHome('objects')];
+  await Promise.all([data, moved, objects].map((each) => mkdir(each)));
+  const env = { LETHE_OBJECT_STORE: `file:${objects}` };
+  const before = await startService({ data, env });
+  services.push(before);
+  const add = (service: RunningService, key: string) =>
+    service.request('POST', '/v1/files', { body: upload({ key }, `${key}\n`) });
+  const { uid } = (await add(before, 'a.csv')).body.record;
+  const kept = (await add(before, 'b.csv')).body.record;
+  await before.request('DELETE', `/v1/files/${uid}`);
+  await before.request('DELETE', `/v1/files/${uid}?permanent=true`, { headers: { Prefer: 'wait=20' } });
+  await before.stop();
+  const file = inHome('team.ndjson');
+  const exported = await startCommand(['events', 'export', file, '--data', data], env).ended;
+  expect(exported).toMatchObject({ code: 0, err: '' });
 
-    expect(await bring(file, moved)).toMatchObject({ code: 0, err: '' });
-    const after = await startService({ data: moved, env: { ...env, ...settings() } });
-    services.push(after);
-    expect((await after.request('GET', `/v1/files/${uid}`)).status).toBe(410);
-    expect((await after.request('GET', `/v1/files/${kept.uid}/content`)).body).toBe('b.csv\n');
-    expect((await add(after, 'c.csv')).status).toBe(201);
-    await after.request('DELETE', `/v1/files/${kept.uid}`);
-    const purged = await after.request('DELETE', `/v1/files/${kept.uid}?permanent=true`, {
-      headers: { Prefer: 'wait=20' },
-    });
-    expect(purged.body.outcome).toBe('purged');
-    const verified = await startCommand(['verify', '--data', moved, '--json'], { ...env, ...settings() }).ended;
-    expect(JSON.parse(verified.out)).toMatchObject({ findings: [], objects: 1 });
-    expect(verified.code).toBe(0);
+  expect(await bring(file, moved)).toMatchObject({ code: 0, err: '' });
+  const after = await startService({ data: moved, env: { ...env, ...settings() } });
+  services.push(after);
+  expect((await after.request('GET', `/v1/files/${uid}`)).status).toBe(410);
+  expect((await after.request('GET', `/v1/files/${kept.uid}/content`)).body).toBe('b.csv\n');
+  expect((await add(after, 'c.csv')).status).toBe(201);
+  await after.request('DELETE', `/v1/files/${kept.uid}`);
+  const purged = await after.request('DELETE', `/v1/files/${kept.uid}?permanent=true`, {
+    headers: { Prefer: 'wait=20' },
+  });
+  expect(purged.body.outcome).toBe('purged');
+  const verified = await startCommand(['verify', '--data', moved, '--json'], { ...env, ...settings() }).ended;
+  expect(JSON.parse(verified.out)).toMatchObject({ findings: [], objects: 1 });
+  expect(verified.code).toBe(0);
 
-    // The old service can do no harm to what is the new one's by now.
-    const old = await startService({ data, env });
-    services.push(old);
-    const late = await add(old, 'd.csv');
-    expect(late.status).toBe(503);
-    expect(late.body.detail).toContain('has seen position');
-    expect(await readdir(objects)).not.toContain('d.csv');
-  },
-);
+  // The old service can do no harm to what is the new one's by now.
+  const old = await startService({ data, env });
+  services.push(old);
+  const late = await add(old, 'd.csv');
+  expect(late.status).toBe(503);
+  expect(late.body.detail).toContain('has seen position');
+  expect(await readdir(objects)).not.toContain('d.csv');
+});

@@ -228,46 +228,42 @@ describe('a file that is no whole log', () => {
   });
 });
 
-test(
-  'a live service is exported, through its URL and from its folder alike, and goes on elsewhere',
-  { timeout: 120_000 },
-  async () => {
-    const [data, copy] = [inHome('live'), inHome('copy')];
-    const config = { storages: [{ name: 'default', root: `file:${inHome('objects')}` }] };
-    await Promise.all([data, copy, inHome('objects')].map((each) => mkdir(each)));
-    const service = await startService({ data, config });
-    const added = await service.request('POST', '/v1/files', {
-      body: upload({ key: 'a.csv', description: 'one\u2028line' }, 'a,b\n'),
-    });
-    const { uid } = added.body.record as { uid: string };
-    await service.request('POST', '/v1/datasets', { json: { name: 'd', files: [], description: 'x' } });
-    await service.request('PUT', `/v1/files/${uid}/hold`, { json: { reason: 'audit' } });
-    await service.request('DELETE', `/v1/files/${uid}/hold`);
-    await service.request('DELETE', `/v1/files/${uid}`);
-    const purged = await service.request('DELETE', `/v1/files/${uid}?permanent=true`, {
-      headers: { Prefer: 'wait=20' },
-    });
-    expect(purged.body.outcome).toBe('purged');
+test('a live service is exported, through its URL and from its folder alike, and goes on elsewhere', async () => {
+  const [data, copy] = [inHome('live'), inHome('copy')];
+  const config = { storages: [{ name: 'default', root: `file:${inHome('objects')}` }] };
+  await Promise.all([data, copy, inHome('objects')].map((each) => mkdir(each)));
+  const service = await startService({ data, config });
+  const added = await service.request('POST', '/v1/files', {
+    body: upload({ key: 'a.csv', description: 'one\u2028line' }, 'a,b\n'),
+  });
+  const { uid } = added.body.record as { uid: string };
+  await service.request('POST', '/v1/datasets', { json: { name: 'd', files: [], description: 'x' } });
+  await service.request('PUT', `/v1/files/${uid}/hold`, { json: { reason: 'audit' } });
+  await service.request('DELETE', `/v1/files/${uid}/hold`);
+  await service.request('DELETE', `/v1/files/${uid}`);
+  const purged = await service.request('DELETE', `/v1/files/${uid}?permanent=true`, {
+    headers: { Prefer: 'wait=20' },
+  });
+  expect(purged.body.outcome).toBe('purged');
 
-    const exported = await command(['events', 'export', '--url', service.url]);
-    expect(exported.code).toBe(0);
-    const file = inHome('live.ndjson');
-    const written = await command(['events', 'export', file, '--url', service.url]);
-    expect(written).toMatchObject({ code: 0, err: '' });
-    expect(await readFile(file, 'utf8')).toBe(exported.out);
-    expect((await bring(file, data)).err).toContain('is in use by process');
-    await service.stop();
-    expect((await command(['events', 'export', '--data', data])).out).toBe(exported.out);
+  const exported = await command(['events', 'export', '--url', service.url]);
+  expect(exported.code).toBe(0);
+  const file = inHome('live.ndjson');
+  const written = await command(['events', 'export', file, '--url', service.url]);
+  expect(written).toMatchObject({ code: 0, err: '' });
+  expect(await readFile(file, 'utf8')).toBe(exported.out);
+  expect((await bring(file, data)).err).toContain('is in use by process');
+  await service.stop();
+  expect((await command(['events', 'export', '--data', data])).out).toBe(exported.out);
 
-    await writeFile(join(copy, 'lethe.json'), JSON.stringify(config));
-    expect(await bring(file, copy)).toMatchObject({ code: 0, err: '' });
-    const again = await startService({ data: copy });
-    expect((await command(['events', 'export', '--url', again.url])).out).toBe(exported.out);
-    expect((await again.request('GET', `/v1/files/${uid}`)).status).toBe(410);
-    expect((await again.request('POST', '/v1/files', { body: upload({ key: 'b.csv' }, 'c\n') })).status).toBe(201);
-    await again.stop();
-  },
-);
+  await writeFile(join(copy, 'lethe.json'), JSON.stringify(config));
+  expect(await bring(file, copy)).toMatchObject({ code: 0, err: '' });
+  const again = await startService({ data: copy });
+  expect((await command(['events', 'export', '--url', again.url])).out).toBe(exported.out);
+  expect((await again.request('GET', `/v1/files/${uid}`)).status).toBe(410);
+  expect((await again.request('POST', '/v1/files', { body: upload({ key: 'b.csv' }, 'c\n') })).status).toBe(201);
+  await again.stop();
+});
 
 test('a folder whose read model is that of another log is left alone', async () => {
   const data = inHome('modelled');

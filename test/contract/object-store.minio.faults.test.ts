@@ -32,6 +32,8 @@ describe.skipIf(server === null)('a bucket behind a failing network [needs minio
   let bucket: string;
   /** Behind the proxy. */
   let store: ObjectStore;
+  /** The same to whoever waits a second for a sign of life, and no longer. */
+  let hasty: ObjectStore;
   /** Beside it. */
   let direct: ObjectStore;
 
@@ -39,12 +41,14 @@ describe.skipIf(server === null)('a bucket behind a failing network [needs minio
     bucket = `bucket-${random()}`;
     await client.makeBucket(bucket);
     proxy = await startProxy(port);
-    store = await open(proxy.port, SILENCE_MS);
+    store = await open(proxy.port);
+    hasty = await open(proxy.port, SILENCE_MS);
     direct = await open(port);
   });
 
   afterEach(async () => {
     await store.close();
+    await hasty.close();
     await direct.close();
     await proxy.close();
   });
@@ -99,7 +103,7 @@ describe.skipIf(server === null)('a bucket behind a failing network [needs minio
     ] as const)('is an error where they %s', async (fate, says) => {
       await direct.put('a', bodyOf(pattern(2 * MIB)));
       proxy.decide = decideFor('GET', fate, isObject);
-      const found = await store.get('a');
+      const found = await hasty.get('a');
       expect(found?.seen.size).toBe(2 * MIB);
       const reading = found === null ? null : buffer(found.body);
       await expect(reading).rejects.toThrow(Unavailable);
@@ -109,7 +113,7 @@ describe.skipIf(server === null)('a bucket behind a failing network [needs minio
     it('waits as long as the reader takes', async () => {
       const content = pattern(4 * MIB);
       await direct.put('a', bodyOf(content));
-      const found = await store.get('a');
+      const found = await hasty.get('a');
       const chunks: Buffer[] = [];
       const began = performance.now();
       for await (const chunk of found?.body ?? []) {
@@ -122,8 +126,8 @@ describe.skipIf(server === null)('a bucket behind a failing network [needs minio
 
     it('gives up on a server that answers nothing, and says so', async () => {
       proxy.decide = () => 'keep silent';
-      await expect(store.stat('a')).rejects.toThrow(Unavailable);
-      await expect(store.get('a')).rejects.toThrow(/^TimedOut: s3:GetObject of "a" in the bucket/);
+      await expect(hasty.stat('a')).rejects.toThrow(Unavailable);
+      await expect(hasty.get('a')).rejects.toThrow(/^TimedOut: s3:GetObject of "a" in the bucket/);
     });
 
     it('tries again after what passes, and only a few times', async () => {

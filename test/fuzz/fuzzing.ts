@@ -67,7 +67,7 @@ export interface Fuzzed {
 }
 
 /** Sends generated requests to a service and holds its answers against a document. @throws Error where it could not */
-export const fuzz = async ({ service, uids }: Seeded, it: Fuzzing): Promise<Fuzzed> => {
+export const fuzz = async ({ service, uids, broken }: Seeded, it: Fuzzing): Promise<Fuzzed> => {
   const child = spawn(
     await fetchSchemathesis(),
     [
@@ -93,6 +93,7 @@ export const fuzz = async ({ service, uids }: Seeded, it: Fuzzing): Promise<Fuzz
         PYTHONDONTWRITEBYTECODE: '1',
         SCHEMATHESIS_HOOKS: 'hooks',
         LETHE_FUZZ_UIDS: JSON.stringify(uids),
+        LETHE_FUZZ_BROKEN: JSON.stringify(broken),
         LETHE_FUZZ_BEYOND_SCHEMAS: JSON.stringify(it.strict === true ? BEYOND_SCHEMAS : ['']),
       },
       cwd: service.data,

@@ -8,6 +8,8 @@ export interface Seeded {
   readonly service: RunningService;
   /** By registry, and the operations under `operations`. */
   readonly uids: Readonly<Record<string, readonly string[]>>;
+  /** Uid and name of a storage that cannot be reached. */
+  readonly broken: readonly string[];
 }
 
 const PURGES = { attempts: 1, firstWaitMs: 1, maxWaitMs: 1 };
@@ -30,7 +32,8 @@ export const startSeeded = async (): Promise<Seeded> => {
   ];
   const service = await startService({ data, config: { registries: REGISTRIES, storages, purges: PURGES } });
   const uids = await seed(service, { lab, broken, lake });
-  return { service, uids };
+  const { items } = (await service.request('GET', '/v1/storages?name=broken')).body;
+  return { service, uids, broken: ['broken', items[0].uid] };
 };
 
 type Roots = Readonly<Record<'lab' | 'broken' | 'lake', string>>;

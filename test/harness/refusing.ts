@@ -43,17 +43,20 @@ export const heldBy = async (
   files: (await Promise.all(folders.map(filesBelow))).flat(),
 });
 
+/** The same while nothing is being written: the service notes now and then how far its log has come, and puts that together where uploads are. */
+export const heldAtRest: typeof heldBy = (service, folders) =>
+  until('nothing is being written', async () => {
+    const held = await heldBy(service, folders);
+    return held.files.every((file) => !file.includes('/.lethe/tmp/')) && held;
+  });
+
 /** Sends it, and states all that the contract says of a refusal: the problem in its one shape, and nothing written. */
 export const expectRefused = async (
   service: RunningService,
   folders: readonly string[],
   { send, status, code, errors, detail }: Refused,
 ): Promise<Answer> => {
-  // The service itself notes now and then how far its log has come, and puts that together where uploads are.
-  const before = await until('nothing is being written', async () => {
-    const held = await heldBy(service, folders);
-    return held.files.every((file) => !file.includes('/.lethe/tmp/')) && held;
-  });
+  const before = await heldAtRest(service, folders);
   const answer = await send();
   const said = JSON.stringify(answer.body);
   expect([answer.status, answer.body.code], said).toEqual([status, code]);

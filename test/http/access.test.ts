@@ -13,6 +13,7 @@ import {
   type RequestOptions,
   type RunningService,
 } from '../harness/service.js';
+import { until } from '../harness/until.js';
 
 /*
  * Who may do what, on the real process: each route with each right, and the ways around it that others have found elsewhere.
@@ -541,6 +542,8 @@ describe('the log', () => {
     await service.request('GET', `/v1/files?access_token=${ALL}`);
     await as(ALL, 'GET', '/v1/files', { headers: { 'x-min-position': '999999999999' } });
     await raw('GET', `/v1/%zz?${ALL}`, bearer(ALL));
+    // A line may come later than the answer that it is about.
+    await until('the last of these is in the log', async () => service.log().includes('is at position'));
     const lines = service
       .log()
       .trim()

@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promis
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { breakOff, rawRequest, sendRaw, type RawRequest } from '../harness/raw.js';
-import { expectRefused, filesBelow, heldBy, type Refused } from '../harness/refusing.js';
+import { expectRefused, filesBelow, heldAtRest, heldBy, type Refused } from '../harness/refusing.js';
 import {
   discard,
   startService,
@@ -226,7 +226,7 @@ describe('a caller that goes away', () => {
     ['in the middle of content', Buffer.concat([METADATA, bytes('content', BIG).subarray(0, 2_000_000)]), true],
     ['before the last boundary', Buffer.concat([METADATA, bytes('content', BIG)]), true],
   ])('%s leaves nothing behind', async (_, body, writes) => {
-    const before = await heldBy(service, folders());
+    const before = await heldAtRest(service, folders());
     const request = rawRequest(service, 'POST', '/v1/files', { ...MULTIPART, 'content-length': '9000000' }, body);
     await breakOff(service, request, () =>
       until('it is being written', async () => !writes || (await inProgress()).length > 0),
@@ -235,18 +235,18 @@ describe('a caller that goes away', () => {
       const { files } = await heldBy(service, folders());
       return JSON.stringify(files) === JSON.stringify(before.files);
     });
-    expect(await heldBy(service, folders())).toEqual(before);
+    expect(await heldAtRest(service, folders())).toEqual(before);
     expect(service.log()).not.toContain('nobody expected');
   });
 
   it('many at once leave nothing behind, and the service goes on', async () => {
-    const before = await heldBy(service, folders());
+    const before = await heldAtRest(service, folders());
     const body = Buffer.concat([METADATA, bytes('content', BIG)]);
     const request = rawRequest(service, 'POST', '/v1/files', { ...MULTIPART, 'content-length': '9000000' }, body);
     const begun = until('several are being written', async () => (await inProgress()).length > 3);
     await Promise.all(Array.from({ length: 8 }, () => breakOff(service, request, () => begun)));
     await until('nothing is left of them', async () => (await inProgress()).length === 0);
-    expect(await heldBy(service, folders())).toEqual(before);
+    expect(await heldAtRest(service, folders())).toEqual(before);
     expect(service.process.exitCode).toBeNull();
   });
 });

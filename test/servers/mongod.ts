@@ -139,8 +139,9 @@ const ready = (host: string, replicaSet: boolean, check: () => void): Promise<tr
       return isWritablePrimary === true && (setName !== undefined || !replicaSet);
     } catch (error) {
       if (error instanceof MongoServerError && error.codeName === 'AlreadyInitialized') return false;
-      // Not there yet; if it never comes, `until` says so.
-      if (error instanceof Error && /^Mongo(ServerSelection|Network)/.test(error.name)) return false;
+      // Not there yet, or not to itself; if it never comes, `until` says so.
+      if (error instanceof MongoServerError && error.codeName === 'NodeNotFound') return false;
+      if (error instanceof Error && /^Mongo(ServerSelection|Network|PoolCleared)/.test(error.name)) return false;
       throw error;
     } finally {
       await client.close();
