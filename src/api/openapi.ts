@@ -106,11 +106,13 @@ const operation = (route: Route, hasKeys: boolean): object => ({
   responses: responses(route),
 });
 
-/** What every request may say. */
-const EVERYWHERE: readonly ParameterName[] = ['correlationId', 'minPosition'];
+/** What every request may say; who asks for no records has nothing to wait for. */
+const everywhere = ({ needs }: Route): readonly ParameterName[] =>
+  needs?.length === 0 ? ['correlationId'] : ['correlationId', 'minPosition'];
 const PAGES: readonly ParameterName[] = ['limit', 'cursor', 'count'];
 
-const parametersOf = ({ path, parameters = [], list }: Route): string[] => {
+const parametersOf = (route: Route): string[] => {
+  const { path, parameters = [], list } = route;
   const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) =>
     // A plain registry's own routes; those of the others stand by themselves.
     name === 'registry' && /^\/v1\/\{registry\}(\/\{uid\})?$/.test(path) ? 'path.plain' : `path.${name}`,
@@ -118,7 +120,7 @@ const parametersOf = ({ path, parameters = [], list }: Route): string[] => {
   const filters = list === undefined || list === 'paged' ? [] : filtersOf(list);
   const trashable = list === 'files' || list === 'datasets';
   const paging = list === undefined ? [] : PAGES;
-  return [...inPath, ...parameters, ...paging, ...(trashable ? ['visibility'] : []), ...filters, ...EVERYWHERE];
+  return [...inPath, ...parameters, ...paging, ...(trashable ? ['visibility'] : []), ...filters, ...everywhere(route)];
 };
 
 /** @param withSchema of those that are configured: like the storages they have routes of their own */
