@@ -8,6 +8,8 @@ import { listing, type Content } from './content.js';
 export interface Same {
   /** The first visible record with that content in that storage. */
   readonly visible: CatalogueRow | null;
+  /** Visible ones before it whose object is not in the store any more: that they were given it is no reason to throw the same away. */
+  readonly missing: readonly CatalogueRow[];
   /** Those that lie in the trash. */
   readonly trashed: readonly CatalogueRow[];
 }
@@ -47,11 +49,25 @@ export const sameContent = async (
     if (fields.kind !== 'file') continue;
     if (paths === null || (await relativePaths(store, fields.path)) === paths) same.push(row);
   }
+  const missing: CatalogueRow[] = [];
+  let visible: CatalogueRow | null = null;
+  for (const row of same.filter(({ record }) => record.visibility === VISIBLE)) {
+    if (await isThere(store, row)) {
+      visible = row;
+      break;
+    }
+    missing.push(row);
+  }
   return {
-    visible: same.find(({ record }) => record.visibility === VISIBLE) ?? null,
+    visible,
+    missing,
     trashed: same.filter(({ record }) => record.visibility === TRASHED),
   };
 };
+
+/** A folder was compared by what lies in it. */
+const isThere = async (store: ObjectStore, { record: { fields } }: CatalogueRow): Promise<boolean> =>
+  fields.kind === 'file' && (fields.path.endsWith('/') || (await store.stat(fields.path)) !== null);
 
 const relativePaths = async (store: ObjectStore, folder: string): Promise<string> =>
   JSON.stringify((await listing(store, folder)).map(({ path }) => path.slice(folder.length)));

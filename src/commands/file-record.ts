@@ -70,21 +70,22 @@ export const findExisting = async (
 ): Promise<CatalogueRow | null> => {
   await reach();
   const same = await sameContent(model, store, storage.uid, content, folder, self);
-  const { trashed } = same;
   const visible = metadata.onDuplicate === 'create' ? null : same.visible;
   if (visible !== null && metadata.onDuplicate === 'fail') {
     const by = { registry: visible.registry, uid: visible.uid };
     throw new Duplicate(`files/${visible.uid} has the same content in this storage.`, [by]);
   }
-  if (visible === null && trashed.length > 0) {
-    const by = trashed.map(({ registry, uid }) => ({ registry, uid }));
-    warnings.push({
-      code: 'duplicate-in-trash',
-      message: `the same content lies in the trash: ${by.map(({ uid }) => uid).join(', ')}`,
-      by,
-    });
-  }
+  if (visible === null)
+    warnings.push(
+      ...naming('duplicate-in-trash', 'the same content lies in the trash', same.trashed),
+      ...naming('duplicate-missing', 'the same content was there, and its object is not any more', same.missing),
+    );
   return visible;
+};
+
+const naming = (code: string, sentence: string, rows: readonly CatalogueRow[]): Warning[] => {
+  const by = rows.map(({ registry, uid }) => ({ registry, uid }));
+  return by.length === 0 ? [] : [{ code, message: `${sentence}: ${by.map(({ uid }) => uid).join(', ')}`, by }];
 };
 
 export const existing = ({ record }: CatalogueRow, metadata: FileMetadata, warnings: readonly Warning[]): Result => {

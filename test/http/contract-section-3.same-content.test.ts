@@ -200,6 +200,28 @@ describe('an upload never overwrites', () => {
     },
   );
 
+  it.each(['return', 'fail'])('what is there no more is no reason to throw the same away (%s)', async (onDuplicate) => {
+    const content = `lost, and sent again: ${onDuplicate}`;
+    const lost = created(await lethe.send({ storage: 'lab' }, content));
+    await rm(lab(lost.path));
+    const answer = await lethe.send({ storage: 'lab', onDuplicate }, content);
+    const again = created(answer);
+    expect(answer.body.warnings).toMatchObject([{ code: 'duplicate-missing', by: [refOf(lost)] }]);
+    expect((await lethe.call('GET', `${at(again)}/content`)).body).toBe(content);
+    // The next one is the same as that.
+    const third = await lethe.send({ storage: 'lab' }, content);
+    expect(outcome(third, 'existing').record.uid).toBe(again.uid);
+  });
+
+  it('a semantic key whose object went away is written again, and serves both records', async () => {
+    const metadata = { storage: 'lab', key: 'lost/and found.txt', keyIsVirtual: false };
+    const lost = created(await lethe.send(metadata, 'lost'));
+    await rm(lab(lost.path));
+    const again = created(await lethe.send(metadata, 'lost'));
+    expect(again.uid).not.toBe(lost.uid);
+    for (const record of [lost, again]) expect((await lethe.call('GET', `${at(record)}/content`)).body).toBe('lost');
+  });
+
   it('nor what a record in the trash, or a purged one, has left there', async () => {
     const record = created(await semantic('left', 'left'));
     await lethe.trash(record);
