@@ -45,6 +45,7 @@ export class BulkController {
       await this.commands.execute(
         new RecogniseRepeat(
           envelope.commandId,
+          bulk.records,
           steps.filter(({ ref }) => this.isRecord(ref)),
         ),
       );

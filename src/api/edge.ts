@@ -47,7 +47,7 @@ export const installEdge = async (server: FastifyInstance, ports: ApiPorts): Pro
       throw new Problem('store-unavailable', `The service is starting, and ${waitsFor}`, {}, { 'Retry-After': '1' });
     if (request.method === 'DELETE' && hasBody(request))
       throw new Problem('malformed', 'DELETE takes no body: what it needs comes in the query.');
-    if (hasBody(request)) refuseCoded(request);
+    if (request.method !== 'GET' && hasBody(request)) refuseCoded(request);
   });
   // An answer that was under way when the server began to close is its connection's last: kept alive, it would keep the process, too.
   let closing = false;

@@ -20,6 +20,7 @@ import { API_PORTS, type ApiPorts } from './ports.js';
 import { Problem } from './problem.js';
 import { paged } from './query-language.js';
 import { onlyParameters, pathParameter, queryOf } from './request.js';
+import { isReserved } from './schemas.js';
 
 @Controller('v1/files/:uid')
 export class FilesController {
@@ -33,7 +34,7 @@ export class FilesController {
   async content(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const query = queryOf(request);
     onlyParameters(query, ['visibility', 'path']);
-    const row = await this.row(request);
+    const { row } = await this.found(request);
     const visibility = query.get('visibility');
     if (visibility !== undefined && visibility !== 'any')
       throw new Invalid([{ path: '?visibility', message: `must be any, got '${visibility}'` }]);
@@ -66,7 +67,7 @@ export class FilesController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<List<{ path: string; size: number }>> {
-    const row = await this.row(request);
+    const { row, position } = await this.found(request);
     const query = queryOf(request);
     onlyParameters(query, ['limit', 'cursor', 'count']);
     const fields = fieldsOf(row);
@@ -74,7 +75,6 @@ export class FilesController {
     const name = `objects/${row.uid}`;
     const { find, count } = paged(name, query, [], [{ path: 'path', descending: false }]);
     const after = find.after?.[0] ?? null;
-    const position = this.ports.progress.checkpoint;
     const rows: { path: string; size: number }[] = [];
     let total = 0;
     for await (const { path, size } of objectsOf(store, fields)) {
@@ -86,7 +86,7 @@ export class FilesController {
     return pageOf(request, reply, name, find, { rows, total: count ? total : null, position });
   }
 
-  private async row(request: FastifyRequest): Promise<CatalogueRow> {
+  private async found(request: FastifyRequest): Promise<Found> {
     const uid = pathParameter(request, 'uid');
     const ref = { registry: 'files', uid };
     const found = uidSchema.safeParse(uid).success
@@ -100,7 +100,7 @@ export class FilesController {
         found.purge,
       );
     }
-    return found.row;
+    return found;
   }
 }
 
@@ -122,7 +122,10 @@ const pathOf = ({ path }: FileFields, inner: string | undefined): string => {
   if (!isFolder && inner !== undefined)
     throw new Invalid([{ path: '?path', message: 'is for folders; this is one file' }]);
   if (inner === undefined) return path;
-  return inner.startsWith(path) ? inner : path + inner;
+  const whole = inner.startsWith(path) ? inner : path + inner;
+  if (isReserved(whole.slice(path.length)))
+    throw new Invalid([{ path: '?path', message: 'leads below a folder .lethe/, which is no part of this one' }]);
+  return whole;
 };
 
 interface Plan {
@@ -140,8 +143,12 @@ const planOf = ({ headers, method }: FastifyRequest, fields: FileFields, path: s
   if (matchesEtag(headers['if-none-match'], etag)) return { etag, isKnown: true, range: null, reads: false };
   const range = rangeOf(headers['range'], headers['if-range'], etag, whole.size);
   if (range !== 'unsatisfiable') return { etag, isKnown: false, range, reads: method !== 'HEAD' };
-  const lengths = { 'Content-Range': `bytes */${whole.size}` };
-  throw new Problem('range', `The content has ${whole.size} bytes.`, {}, { ...lengths, ETag: etag });
+  throw new Problem(
+    'range',
+    `The content has ${whole.size} bytes.`,
+    {},
+    { 'Content-Range': `bytes */${whole.size}`, ETag: etag, 'Accept-Ranges': 'bytes', 'Cache-Control': 'no-cache' },
+  );
 };
 
 async function* objectsOf(store: ObjectStore, { path }: FileFields): AsyncGenerator<SeenObject> {

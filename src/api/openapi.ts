@@ -71,7 +71,7 @@ const INTRODUCTION = `
 An event-sourced registry service for data files: trash first, purge on purpose, and a file with a semantic key outlives its record.
 
 **Commands** answer \`{outcome, record, warnings}\` with \`ETag: "<revision>"\` and \`X-Position\`. Each takes \`Idempotency-Key\`,
-\`If-Match\`, \`reason\`, \`X-Correlation-Id\` and \`X-Min-Position\`. Without keys for callers the actor is \`X-Actor\`, or \`anonymous\`.
+\`reason\`, \`X-Correlation-Id\` and \`X-Min-Position\`, one on one record also \`If-Match\`. Without keys for callers the actor is \`X-Actor\`, or \`anonymous\`.
 
 **Lists** answer \`{items, next, position}\`, with \`count=true\` also \`total\`. \`next\` is the \`cursor\` of the next page. Times are
 RFC 3339, written in UTC with milliseconds, read with any offset.
@@ -183,14 +183,15 @@ const ALWAYS: readonly ProblemCode[] = [
   // An address and headers above what the server reads, whatever is asked for.
   'too-large',
   'internal',
-  'projection-behind',
-  'store-unavailable',
 ];
+/** What can come as well where one asks for records. */
+const OF_RECORDS: readonly ProblemCode[] = ['projection-behind', 'store-unavailable'];
 
 /** The problems of a route, those of one status together. */
-const problemsOf = ({ problems = [] }: Route): ProblemCode[][] => {
+const problemsOf = ({ problems = [], needs }: Route): ProblemCode[][] => {
   const byStatus = new Map<number, ProblemCode[]>();
-  for (const code of new Set([...ALWAYS, ...problems])) {
+  const always = needs?.length === 0 ? ALWAYS : [...ALWAYS, ...OF_RECORDS];
+  for (const code of new Set([...always, ...problems])) {
     const status = PROBLEMS[code][0];
     byStatus.set(status, [...(byStatus.get(status) ?? []), code].sort());
   }
@@ -205,7 +206,7 @@ const problemName = (codes: readonly ProblemCode[]): string => `${statusOf(codes
 const OF_STATUS: Readonly<Record<number, readonly HeaderName[]>> = {
   401: ['WWW-Authenticate'],
   410: ['Cache-Control'],
-  416: ['Content-Range'],
+  416: ['Content-Range', 'ETag', 'Cache-Control'],
   503: ['Retry-After'],
 };
 

@@ -116,7 +116,8 @@ export const WORDS: Readonly<Record<string, string>> = {
   'RegisterStorage.data':
     '`root`: a folder or bucket at or below one that the configuration names. `managed`: whether Lethe may delete from it.',
   'Retry.storage': '`keep`: give up on the deletion and let the object lie.',
-  'Trash.totals': 'Of every page together; `bytes` are what purging now would free, of what nothing else points to.',
+  'Trash.totals':
+    'Of every page together; `bytes` are what purging now would free: not of what is on hold, but also of what others may still point to or share.',
   'Tombstone.state': 'Whether the purge has ended.',
   'UploadMetadata.key': "A file's human name. Needed where `keyIsVirtual` is false.",
   'UploadMetadata.storage': 'The uid or the name of a storage.',

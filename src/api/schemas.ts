@@ -66,8 +66,8 @@ export const registerFileSchema = z
     message: 'what lies below a folder .lethe/ belongs to Lethe',
   });
 
-/** A storage within this one has its own at whatever depth. */
-const isReserved = (path: string): boolean => path.split('/').includes('.lethe');
+/** Whether it is Lethe's own: a storage within this one has such a folder at whatever depth. */
+export const isReserved = (path: string): boolean => path.split('/').includes('.lethe');
 
 export const registerDatasetSchema = z.strictObject({
   name: text(255).nullable().default(null),

@@ -91,7 +91,7 @@ export class Streaming {
   ): AsyncGenerator<string | Buffer> {
     yield first;
     for await (const piece of pieces) {
-      for (const slice of slicesOf(Buffer.from(piece))) {
+      for (const slice of slicesOf(piece)) {
         stream.waitingSince = this.ports.clock.monotonic();
         yield slice;
         stream.waitingSince = null;
@@ -134,6 +134,8 @@ export class Streaming {
   }
 }
 
-function* slicesOf(bytes: Buffer): Generator<Buffer> {
+/** They share the piece's bytes, and all readers may share the piece. */
+function* slicesOf(piece: string | Buffer): Generator<Buffer> {
+  const bytes = typeof piece === 'string' ? Buffer.from(piece) : piece;
   for (let from = 0; from < bytes.length; from += SLICE_BYTES) yield bytes.subarray(from, from + SLICE_BYTES);
 }

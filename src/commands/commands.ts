@@ -85,6 +85,9 @@ export class PurgeRecord {
 export class RecogniseRepeat {
   constructor(
     readonly commandId: string,
+    /** All that the call names. */
+    readonly named: readonly Ref[],
+    /** Those of them that can be records. */
     readonly steps: readonly { readonly ref: Ref; readonly envelope: Envelope }[],
   ) {}
 }

@@ -22,6 +22,7 @@ export const sameContent = async (
   content: Content,
   folder: string | null,
   self: string,
+  { trashedOnly = false } = {},
 ): Promise<Same> => {
   const rows = await model.find('catalogue', {
     where: [
@@ -32,6 +33,7 @@ export const sameContent = async (
       // The record of this very command, which another try of it has registered, is a repeat and no duplicate.
       { path: 'uid', op: 'ne', value: self },
       { path: 'live', op: 'eq', value: true },
+      ...(trashedOnly ? [{ path: 'record.visibility', op: 'eq', value: TRASHED } as const] : []),
     ],
     // Visible ones first: they decide, however many copies lie in the trash.
     sort: [

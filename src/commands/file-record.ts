@@ -69,16 +69,18 @@ export const findExisting = async (
   warnings: Warning[],
 ): Promise<CatalogueRow | null> => {
   await reach();
-  const same = await sameContent(model, store, storage.uid, content, folder, self);
-  const visible = metadata.onDuplicate === 'create' ? null : same.visible;
+  const trashedOnly = metadata.onDuplicate === 'create';
+  const { visible, missing, trashed } = await sameContent(model, store, storage.uid, content, folder, self, {
+    trashedOnly,
+  });
   if (visible !== null && metadata.onDuplicate === 'fail') {
     const by = { registry: visible.registry, uid: visible.uid };
     throw new Duplicate(`files/${visible.uid} has the same content in this storage.`, [by]);
   }
   if (visible === null)
     warnings.push(
-      ...naming('duplicate-in-trash', 'the same content lies in the trash', same.trashed),
-      ...naming('duplicate-missing', 'the same content was there, and its object is not any more', same.missing),
+      ...naming('duplicate-in-trash', 'the same content lies in the trash', trashed),
+      ...naming('duplicate-missing', 'the same content was there, and its object is not any more', missing),
     );
   return visible;
 };

@@ -13,9 +13,12 @@ const AT_ONCE = 32;
 export class RecogniseRepeatHandler implements ICommandHandler<RecogniseRepeat, void> {
   constructor(@Inject(COMMAND_PORTS) private readonly ports: CommandPorts) {}
 
-  /** @throws IdempotencyMismatch */
-  async execute({ commandId, steps }: RecogniseRepeat): Promise<void> {
-    await this.refuseOthers(commandId, new Set(steps.map(({ ref }) => refKey(ref))));
+  /**
+   * Two calls with one key that come at the same moment, each with records of its own, are not told apart.
+   * @throws IdempotencyMismatch; ProjectionBehind where the model does not come to hold what was written before
+   */
+  async execute({ commandId, named, steps }: RecogniseRepeat): Promise<void> {
+    await this.refuseOthers(commandId, new Set(named.map(refKey)));
     for (let from = 0; from < steps.length; from += AT_ONCE) {
       await Promise.all(
         steps
@@ -27,8 +30,10 @@ export class RecogniseRepeatHandler implements ICommandHandler<RecogniseRepeat, 
 
   /** No stream of these records knows of a call that named none of them; one event of it says enough, since it tells the whole call apart. */
   private async refuseOthers(commandId: string, named: ReadonlySet<string>): Promise<void> {
-    await this.ports.reach();
-    const earlier = await this.ports.model.find('history', {
+    const { model, journal, reach } = this.ports;
+    // Another process may have carried the first one out.
+    await reach(await journal.store.head());
+    const earlier = await model.find('history', {
       where: [{ path: 'commandId', op: 'eq', value: commandId }],
       sort: [{ path: 'position', descending: false }],
       after: null,

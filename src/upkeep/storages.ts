@@ -3,6 +3,7 @@ import { readInstance, readOwner, whyNotOwned } from '../commands/ownership.js';
 import { storeOf } from '../commands/storages.js';
 import { storageFacts, type StorageFacts } from '../events/storage-data.js';
 import { everyStorage } from '../projections/neighbours.js';
+import { InvalidPath } from '../storage/errors.js';
 import type { ObjectStore, ObjectStores } from '../storage/object-store/port.js';
 import type { ReadModel } from '../storage/read-model/port.js';
 
@@ -22,8 +23,15 @@ export const knownStorages = async (model: ReadModel): Promise<KnownStorage[]> =
   });
 
 /** Whether Lethe may write to a storage: neither its record nor the configuration says that it is not managed. */
-export const isManaged = async (stores: ObjectStores, { root, managed }: StorageFacts): Promise<boolean> =>
-  managed && (await stores.grant(root))?.managed === true;
+export const isManaged = async (stores: ObjectStores, { root, managed }: StorageFacts): Promise<boolean> => {
+  try {
+    return managed && (await stores.grant(root))?.managed === true;
+  } catch (error) {
+    // What the configuration can grant nobody is not Lethe's to write to.
+    if (error instanceof InvalidPath) return false;
+    throw error;
+  }
+};
 
 export interface OpenStorage {
   readonly store: ObjectStore;

@@ -289,6 +289,18 @@ export function objectStoreContract(name: string, open: () => Promise<OpenedObje
         expect((await buffer(body)).equals(content.subarray(start, end + 1))).toBe(true);
       });
 
+      it('says what lies there, and gives nothing, where that ends before the range', async () => {
+        await outside.write('short', Buffer.from('abc'));
+        for (const range of [
+          { start: 3, end: 3 },
+          { start: 1_000_000, end: 2_000_000 },
+        ]) {
+          const { seen, body } = await got('short', range);
+          expect(seen).toEqual(await store.stat('short'));
+          expect(await buffer(body)).toHaveLength(0);
+        }
+      });
+
       it('gives the bytes of the very file that it described, also when another takes its place', async () => {
         const content = pattern(1_000_000);
         await outside.write('a', content);

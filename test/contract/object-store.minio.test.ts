@@ -470,13 +470,12 @@ describe.skipIf(own === null)('a bucket as an object store [needs minio]', () =>
     await client.abortMultipartUpload(bucket, 'beside/it', beside);
   });
 
-  it('takes no nonsense for a range, and none beyond the end', async () => {
+  it('takes no nonsense for a range', async () => {
     await store.put('a', bodyOf('abc'));
     for (const range of [
       { start: -1, end: 1 },
       { start: 2, end: 1 },
       { start: 0.5, end: 1 },
-      { start: 3, end: 3 },
     ])
       await expect(store.get('a', range)).rejects.toBeInstanceOf(RangeError);
   });

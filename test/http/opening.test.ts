@@ -30,6 +30,16 @@ describe('opening a file', () => {
     expect(answer.body === null ? null : await text(answer.body)).toBe('the 3. of them');
   });
 
+  it('finds the range anew in one that is shorter by now', async () => {
+    let looks = 0;
+    const { plan, body } = await opened(store, 'a.csv', ({ size }) => {
+      looks += 1;
+      if (looks === 1) write('ab');
+      return { range: { start: size - 1, end: size - 1 }, reads: true };
+    });
+    expect([looks, plan.range?.start, body === null ? null : await text(body)]).toEqual([2, 1, 'b']);
+  });
+
   it('looks no further where no bytes are wanted', async () => {
     const answer = await opened(store, 'a.csv', (there) => {
       write('another');

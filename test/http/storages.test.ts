@@ -171,6 +171,10 @@ describe('storages', () => {
     const folder = await lying('lab', 'team/');
     const { items } = (await call('GET', `${at(folder)}/objects`)).body;
     expect(items.map(({ path }: Row) => path).filter((path: string) => path.includes('.lethe'))).toEqual([]);
+    for (const inner of ['.lethe/owner', virtual.path, `team/${virtual.path}`]) {
+      const content = () => call('GET', `${at(folder)}/content?path=${inner}`);
+      await refuse(inner, content, 422, 'invalid', { errors: ['?path'] });
+    }
     expect((await call('DELETE', `${at(folder)}?permanent=true&storage=keep`, { headers: ENDED })).status).toBe(200);
     expect((await purge(virtual)).body.receipt.object).toMatchObject({ fate: 'deleted' });
     expect(existsSync(owner)).toBe(true);

@@ -33,12 +33,16 @@ export async function* objectsBelow(
   for (let after = range.after; ;) {
     let jump: string | null = null;
     for await (const entry of entries(wire, after === undefined ? range : { ...range, after }, signal)) {
-      jump = folderIn(entry.key, range.prefix.length, without);
-      if (jump !== null) break;
-      yield entry;
+      const inside = folderIn(entry.key, range.prefix.length, without);
+      if (inside === null) yield entry;
+      // A key may come after the last of all, and a server may not know of jumps: from there on one is passed over after the other.
+      else if (inside + LAST !== after) {
+        jump = inside + LAST;
+        break;
+      }
     }
     if (jump === null) return;
-    after = jump + LAST;
+    after = jump;
   }
 }
 

@@ -1,4 +1,4 @@
-import { addAbortSignal, type Readable } from 'node:stream';
+import { addAbortSignal, Readable } from 'node:stream';
 import { InvalidPath, Unavailable } from '../errors.js';
 import { S3Body } from './minio.body.js';
 import { deleteSeen, deleteVersion } from './minio.delete.js';
@@ -177,8 +177,11 @@ class MinioStore implements ObjectStore {
       await confirmBucket(this.wire, answer, signal);
       return null;
     }
-    if (answer.body === null)
-      throw new RangeError(`${JSON.stringify(path)} has no byte ${range?.start}; ask for a range within its size`);
+    if (answer.body === null) {
+      // It is shorter than the range by now.
+      const seen = await look(this.wire, key, path);
+      return seen === null ? null : { seen, body: Readable.from([]) };
+    }
     try {
       const { wire } = this;
       const there = stated(answer.headers, path);

@@ -19,8 +19,9 @@ export interface ObjectStore {
   ): Promise<SeenFile>;
 
   /**
-   * The bytes of one file, or `range` of them (both ends inclusive, within the size); `null` when it is missing. The stream is of the very
-   * file that the answer describes, also when another takes its place meanwhile.
+   * The bytes of one file, or `range` of them (both ends inclusive, within the size: where the file has become
+   * shorter, what there is of them); `null` when it is missing. The stream is of the very file that the answer describes, also when another
+   * takes its place meanwhile.
    */
   get(
     path: string,
