@@ -14,7 +14,7 @@ export class RecogniseRepeatHandler implements ICommandHandler<RecogniseRepeat, 
   constructor(@Inject(COMMAND_PORTS) private readonly ports: CommandPorts) {}
 
   /**
-   * Two calls with one key that come at the same moment, each with records of its own, are not told apart.
+   * See ADR 14. Two calls with one key that come at the same moment, each with records of its own, are not told apart.
    * @throws IdempotencyMismatch; ProjectionBehind where the model does not come to hold what was written before
    */
   async execute({ commandId, named, steps }: RecogniseRepeat): Promise<void> {

@@ -2,10 +2,12 @@ import { PurgeRecord, type Envelope } from '../commands/commands.js';
 import { CompleteOperation } from '../commands/operation.handlers.js';
 import { Refusal } from '../commands/refusals.js';
 import { derivedId, sha256 } from '../events/ids.js';
+import { refKey } from '../events/vocabulary.js';
 import { RevisionConflict } from '../storage/errors.js';
 import type { CatalogueRow, Condition, OperationRow, ReadModel } from '../storage/read-model/port.js';
 import { dueIn, mayBeDue, stretchSchema, type Ticks } from './due.js';
 import { inTrash, TIERS } from './in-trash.js';
+import { leftTheTrash } from './left-the-trash.js';
 import { Rounds, type RoundsPorts } from './rounds.js';
 
 /** Records whose purge is requested at once. */
@@ -118,15 +120,24 @@ export class OperationsSaga {
       after: null,
       limit: NAMED,
     });
-    const named = [...refused, ...calledOff.map(({ registry, uid }) => ({ registry, uid, code: 'referenced' }))].slice(
-      0,
-      NAMED,
-    );
+    const named = [...refused, ...calledOff.map(({ registry, uid }) => ({ registry, uid, code: 'referenced' }))];
     const skipped = Math.max(refused.length, operation.total.records - done.rows - parked.rows);
+    if (operation.kind === 'empty-trash') await this.nameRestored(operation, named, Math.min(skipped, NAMED));
     await this.ports.complete(
-      new CompleteOperation(operation.id, envelopeOf(operation, 'complete'), done.rows, skipped, named),
+      new CompleteOperation(operation.id, envelopeOf(operation, 'complete'), done.rows, skipped, named.slice(0, NAMED)),
     );
     await this.ports.reach();
+  }
+
+  /** Who was restored before its turn was met by no step, and has to be looked for. */
+  private async nameRestored(operation: OperationRow, named: Skipped[], most: number): Promise<void> {
+    if (named.length >= most) return;
+    const known = new Set(named.map(refKey));
+    for await (const ref of leftTheTrash(this.ports.model, operation)) {
+      if (known.has(refKey(ref))) continue;
+      named.push({ ...ref, code: 'conflict' });
+      if (named.length >= most) return;
+    }
   }
 
   /** @returns why the record was skipped; null where its purge was requested */

@@ -61,7 +61,7 @@ it('empties the trash, after asking', async () => {
   const young = await on.json('trash', 'empty', '--older-than', '1d', '--yes');
   expect(young).toMatchObject({ state: 'done', criteria: { olderThan: 'P1D' }, counts: { purged: 0 } });
   await on.call('PUT', `files/${uid}/hold`, { reason: null });
-  const question = "Permanently delete 2 records (21 B)? You can't undo this action. (y/N)";
+  const question = "Permanently delete 2 records (8 B)? You can't undo this action. (y/N)";
   expect((await on.answered(['trash', 'empty'], question, 'n\n')).code).toBe(3);
   const { code, out } = await on.answered(['trash', 'empty'], question, 'y\n');
   expect(code).toBe(0);

@@ -27,8 +27,7 @@ BEYOND_SCHEMAS = json.loads(os.environ["LETHE_FUZZ_BEYOND_SCHEMAS"])
 def before_call(context, case, kwargs):
     _name_a_record(case)
     _wait_for_what_comes(case.headers)
-    if isinstance(case.body, dict):
-        case.body = {name: _elsewhere(value) for name, value in case.body.items()}
+    _store_elsewhere(case.body)
 
 
 def _name_a_record(case):
@@ -45,13 +44,15 @@ def _name_a_record(case):
         parameters[name] = known[chosen // 4 % len(known)]
 
 
-def _elsewhere(value):
-    """What is written to the storage that is broken is rightly 503."""
-    if value in BROKEN:
-        return "default"
-    if isinstance(value, dict):
-        return {name: _elsewhere(inner) for name, inner in value.items()}
-    return value
+def _store_elsewhere(body):
+    """What is written to the storage that is broken is rightly 503. In place: whoever sets a new body has it judged anew."""
+    if not isinstance(body, dict):
+        return
+    for name, value in body.items():
+        if value in BROKEN:
+            body[name] = "default"
+        else:
+            _store_elsewhere(value)
 
 
 def _wait_for_what_comes(headers):

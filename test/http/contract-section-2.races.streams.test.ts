@@ -225,6 +225,21 @@ describe('many at once', () => {
     expect((await lethe.get(record)).visibility).toBe(1);
   });
 
+  it('…and named, where no step came to it before it was restored', async () => {
+    const trashed: Row[] = [];
+    for (let i = 0; i < 3; i += 1) trashed.push(await lethe.trash(await lethe.file()));
+    const [last, ...others] = trashed.toReversed();
+    // Restored before, and so never meant.
+    await lethe.call('POST', `${at(last)}/restore`);
+    const dataset = await lethe.trash(await lethe.register('datasets'));
+    const operation = await emptied(dataset, () =>
+      Promise.all(others.map((record) => lethe.call('POST', `${at(record)}/restore`))),
+    );
+    const codes = operation.skipped.map(({ registry, uid, code }: Row) => [registry, uid, code]);
+    expect(operation.counts).toMatchObject({ purged: 1, skipped: 2 });
+    expect(codes.toSorted()).toEqual(others.map(({ uid }) => ['files', uid, 'conflict']).toSorted());
+  });
+
   it('…by the trashing it saw: one restored and trashed again meanwhile is skipped', async () => {
     const record = await lethe.trash(await lethe.file());
     const operation = await emptied(record, async () => {

@@ -79,6 +79,16 @@ test('nor does what a storage that was registered meanwhile holds', async () => 
   expect(await found?.clear()).toBe('kept');
 });
 
+test('nor does what lies in a storage that was rooted there before that was refused, also where it was purged', async () => {
+  stage.put('.lethe/within/theirs');
+  stage.put('.lethe/without');
+  stage.time.pass(DAY_MS);
+  const fields = storage('within', { root: 'file:/data/.lethe/within' });
+  stage.story.happens(storages('within'), registered({ fields }), purgeRequested(), purged());
+  stage.write();
+  expect(await paths()).toEqual(['.lethe/without']);
+});
+
 describe('the listing of what a folder’s deletion takes', () => {
   const FOLDER = files('folder');
   const MANIFEST = `.lethe/deletions/${FOLDER.uid}-2-digest.jsonl`;
