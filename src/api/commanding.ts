@@ -50,7 +50,8 @@ export class Commanding {
   }
 
   /**
-   * The answer to a purge: 202 while it is under way, 200 with its receipt once it has ended, 409 where it was called off.
+   * The answer to a purge: 202 while it is under way, 200 with its receipt once it has ended, 409 where it was called off. Who requested it
+   * and does not wait is answered 202 even so: a repeat, which comes later, has the answer of the first call.
    * @param defaultWaitMs how long the call waits where the caller does not say
    */
   async answerPurge(
@@ -69,7 +70,7 @@ export class Commanding {
     if (row === null) throw new Problem('internal', 'The purge is not in the read model.');
     const receipt = receiptWire(row);
     const warnings: Warning[] = [...result.warnings];
-    if (receipt !== null) {
+    if (receipt !== null && (waitMs > 0 || !result.changed)) {
       return { outcome: 'purged', record: null, receipt, warnings: [...warningsWire(warnings), ...receipt.warnings] };
     }
     if (row.state === 'cancelled' && row.verdict.fate === 'called-off') {

@@ -260,6 +260,28 @@ describe('Idempotency-Key: a repeat answers the first status, outcome, ETag and 
     expect(repeat.headers.get('idempotent-replayed')).toBe('true');
   });
 
+  it('a purge that nobody waited for: 202 purging as at first, also once it has ended', async () => {
+    const record = await file();
+    const purge = (headers: Record<string, string> = {}): Promise<Answer> =>
+      call('DELETE', `${at(record)}?permanent=true`, {
+        headers: { 'idempotency-key': `not waited for: ${record.uid}`, ...headers },
+      });
+    const first = await purge();
+    expect([first.status, first.body.outcome], JSON.stringify(first.body)).toEqual([202, 'purging']);
+    await until(
+      'it has ended',
+      async () => (await call('GET', `/v1/purges/files/${record.uid}`)).body.state === 'done',
+    );
+    const repeat = await appendsNothing(purge);
+    expect([repeat.status, repeat.body.outcome, repeat.body.purge.state]).toEqual([202, 'purging', 'done']);
+    expect(repeat.headers.get('idempotent-replayed')).toBe('true');
+    for (const name of ['etag', 'location', 'x-position'])
+      expect(repeat.headers.get(name), name).toBe(first.headers.get(name));
+    // Who waits, or asks anew, hears how it stands.
+    expect((await appendsNothing(() => purge(ENDED))).body.outcome).toBe('purged');
+    expect((await call('DELETE', at(record))).body.outcome).toBe('purged');
+  });
+
   it('after the record is purged too', async () => {
     const key = { 'idempotency-key': 'made and gone' };
     const make = (): Promise<Answer> => call('POST', '/v1/labels', { json: { name: 'gone' }, headers: key });
