@@ -2,6 +2,7 @@ import { realpath } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
 import type { Config } from './config.js';
 import { ConfigError } from './config.stores.js';
+import { isReserved } from './events/vocabulary.js';
 import type { Random } from './ports.js';
 import { InvalidPath, Unavailable } from './storage/errors.js';
 import type { EventStore } from './storage/event-store/port.js';
@@ -128,7 +129,7 @@ export const openObjectStores = (config: Config, random: Random, makes: boolean)
       const around = await placeOf(configured.root);
       if (!place.startsWith(around)) continue;
       // What lies there is Lethe's own, whoever's storage it is.
-      if (place.slice(around.length).split('/').includes('.lethe'))
+      if (isReserved(place.slice(around.length)))
         throw new InvalidPath(`lies below a folder .lethe/ of the storage ${configured.name}, which belongs to Lethe`);
       managed = (managed ?? true) && configured.managed;
     }

@@ -23,7 +23,7 @@ import { RegisterFileHandler } from './commands/register-file.handlers.js';
 import { RecogniseRepeatHandler } from './commands/repeat.handlers.js';
 import { UploadFileHandler } from './commands/upload.handlers.js';
 import { QUERY_HANDLERS, QUERY_PORTS, type QueryPorts } from './projections/query.handlers.js';
-import { GetStatsHandler } from './projections/stats.handlers.js';
+import { STATS_HANDLERS } from './projections/stats.handlers.js';
 
 const API_CONTROLLERS = [
   BulkController,
@@ -68,7 +68,7 @@ export class AppModule {
         ...OPERATION_HANDLERS,
         ...LOG_TIME_HANDLERS,
         ...QUERY_HANDLERS,
-        GetStatsHandler,
+        ...STATS_HANDLERS,
       ],
     };
   }

@@ -138,21 +138,24 @@ export class EdgeAdapter extends FastifyAdapter {
 /** JSON in UTF-8, and for PATCH its merge patch; an absent body is left absent. */
 const takeJson = (server: FastifyInstance): void => {
   server.removeAllContentTypeParsers();
+  const json = async (body: Buffer) => {
+    if (body.length === 0) return undefined;
+    // Decoded all the same, other bytes would become replacement characters, for good.
+    if (!isUtf8(body)) throw new Problem('malformed', 'The body is not in UTF-8, as JSON has to be.');
+    return readJson(body.toString('utf8'), 'The body');
+  };
+  server.addContentTypeParser('application/json', { parseAs: 'buffer' }, async (_: FastifyRequest, body: Buffer) =>
+    json(body),
+  );
   server.addContentTypeParser(
-    ['application/json', 'application/merge-patch+json'],
+    'application/merge-patch+json',
     { parseAs: 'buffer' },
     async (request: FastifyRequest, body: Buffer) => {
-      if (request.method !== 'PATCH' && isMergePatch(request)) throw unsupported();
-      if (body.length === 0) return undefined;
-      // Decoded all the same, other bytes would become replacement characters, for good.
-      if (!isUtf8(body)) throw new Problem('malformed', 'The body is not in UTF-8, as JSON has to be.');
-      return readJson(body.toString('utf8'), 'The body');
+      if (request.method !== 'PATCH') throw unsupported();
+      return json(body);
     },
   );
 };
-
-const isMergePatch = ({ headers }: FastifyRequest): boolean =>
-  /^application\/merge-patch\+json\b/i.test(headers['content-type'] ?? '');
 
 /** Nothing here is unpacked, and what is packed would be taken for the bytes themselves. */
 const refuseCoded = ({ headers }: FastifyRequest): void => {

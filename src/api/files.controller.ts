@@ -5,7 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { InTrash, Invalid, NotFound } from '../commands/refusals.js';
 import type { FileFields } from '../events/events.js';
 import { isTrashed } from '../events/record.js';
-import { uidSchema } from '../events/vocabulary.js';
+import { isReserved, uidSchema } from '../events/vocabulary.js';
 import { GetRecord } from '../projections/queries.js';
 import type { Found } from '../projections/query.handlers.js';
 import type { ObjectStore, SeenFile, SeenObject } from '../storage/object-store/port.js';
@@ -20,7 +20,6 @@ import { API_PORTS, type ApiPorts } from './ports.js';
 import { Problem } from './problem.js';
 import { paged } from './query-language.js';
 import { onlyParameters, pathParameter, queryOf } from './request.js';
-import { isReserved } from './schemas.js';
 
 @Controller('v1/files/:uid')
 export class FilesController {

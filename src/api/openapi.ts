@@ -106,9 +106,12 @@ const operation = (route: Route, hasKeys: boolean): object => ({
   responses: responses(route),
 });
 
-/** What every request may say; who asks for no records has nothing to wait for. */
-const everywhere = ({ needs }: Route): readonly ParameterName[] =>
-  needs?.length === 0 ? ['correlationId'] : ['correlationId', 'minPosition'];
+/** Whether a route asks for records: what does not needs no right either, and has nothing to wait for. */
+const asksForRecords = ({ needs }: Route): boolean => needs?.length !== 0;
+
+/** What every request may say. */
+const everywhere = (route: Route): readonly ParameterName[] =>
+  asksForRecords(route) ? ['correlationId', 'minPosition'] : ['correlationId'];
 const PAGES: readonly ParameterName[] = ['limit', 'cursor', 'count'];
 
 const parametersOf = (route: Route): string[] => {
@@ -188,10 +191,10 @@ const ALWAYS: readonly ProblemCode[] = [
 const OF_RECORDS: readonly ProblemCode[] = ['projection-behind', 'store-unavailable'];
 
 /** The problems of a route, those of one status together. */
-const problemsOf = ({ problems = [], needs }: Route): ProblemCode[][] => {
+const problemsOf = (route: Route): ProblemCode[][] => {
   const byStatus = new Map<number, ProblemCode[]>();
-  const always = needs?.length === 0 ? ALWAYS : [...ALWAYS, ...OF_RECORDS];
-  for (const code of new Set([...always, ...problems])) {
+  const ofRecords = asksForRecords(route) ? OF_RECORDS : [];
+  for (const code of new Set([...ALWAYS, ...ofRecords, ...(route.problems ?? [])])) {
     const status = PROBLEMS[code][0];
     byStatus.set(status, [...(byStatus.get(status) ?? []), code].sort());
   }

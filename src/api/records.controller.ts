@@ -11,8 +11,9 @@ import {
 } from '../commands/commands.js';
 import { NotFound } from '../commands/refusals.js';
 import { isTrashable, uidSchema, type Ref } from '../events/vocabulary.js';
-import type { AsOfAnswer, Counted, Found } from '../projections/query.handlers.js';
+import type { AsOfAnswer, Found } from '../projections/query.handlers.js';
 import { CountVisible, GetRecord, GetRecordAsOf } from '../projections/queries.js';
+import type { Counted } from '../projections/stats.handlers.js';
 import { changing, deleting, Needs } from './access.js';
 import { ahead, AS_OF, asOfQuery, timeQuery } from './as-of.js';
 import type { CommandAnswer, HistoryAnswer, List, RecordAnswer } from './answers.js';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { SUFFIX } from '../commands/suffix.js';
-import { jsonSchema, refKey, uidSchema } from '../events/vocabulary.js';
+import { isReserved, jsonSchema, refKey, uidSchema } from '../events/vocabulary.js';
 
 /*
  * What requests may say. The same schemas validate and are printed into /openapi.json.
@@ -65,9 +65,6 @@ export const registerFileSchema = z
     path: ['path'],
     message: 'what lies below a folder .lethe/ belongs to Lethe',
   });
-
-/** Whether it is Lethe's own: a storage within this one has such a folder at whatever depth. */
-export const isReserved = (path: string): boolean => path.split('/').includes('.lethe');
 
 export const registerDatasetSchema = z.strictObject({
   name: text(255).nullable().default(null),

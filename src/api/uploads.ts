@@ -84,7 +84,7 @@ const few = async (bytes: AsyncIterable<Buffer>): Promise<Buffer> => {
   return Buffer.concat(chunks);
 };
 
-/** The parser decodes a form's field as well as it can: U+FFFD is what other bytes become. As `\\ufffd` in the JSON it is taken. */
+/** The parser decodes a form's field as well as it can: U+FFFD is what other bytes become. As `\ufffd` in the JSON it is taken. */
 const asText = (text: string): string => {
   if (text.includes('\ufffd')) throw notText();
   return text;

@@ -32,6 +32,9 @@ export type Ref = z.infer<typeof refSchema>;
 export const refKey = (ref: Ref): string => `${ref.registry}/${ref.uid}`;
 export const sameRef = (a: Ref, b: Ref): boolean => a.uid === b.uid && a.registry === b.registry;
 
+/** Whether a path in a storage leads below what is Lethe's own: a storage within this one has such a folder at whatever depth. */
+export const isReserved = (path: string): boolean => path.split('/').includes('.lethe');
+
 /** A global position as texts and JSON carry it. */
 export const positionSchema = z.string().regex(/^(0|[1-9][0-9]{0,18})$/, 'must be a decimal number');
 

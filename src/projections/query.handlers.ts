@@ -1,7 +1,7 @@
 import { Inject } from '@nestjs/common';
 import { QueryHandler, type IQueryHandler } from '@nestjs/cqrs';
 import { z } from 'zod';
-import { refKey, refSchema, TRASHED, VISIBLE, type Ref } from '../events/vocabulary.js';
+import { refKey, refSchema, TRASHED, type Ref } from '../events/vocabulary.js';
 import type { Clock } from '../ports.js';
 import type {
   CatalogueRow,
@@ -16,11 +16,10 @@ import { listAsOf, recordAsOf, totalAsOf, type AsOf, type Was } from './as-of.js
 import { fateOf, type Fate } from './fate.js';
 import { allStorages, managedStorages, sharersOf, storedOf, unmanagedAt } from './neighbours.js';
 import type { Progress } from './progress.js';
-import { groupsOf, type StatePorts } from './state.js';
+import type { StatePorts } from './state.js';
 import { Timer } from './timer.js';
 import {
   AwaitPurge,
-  CountVisible,
   GetOperation,
   GetRecord,
   GetRecordAsOf,
@@ -264,27 +263,6 @@ class TrashTotalsHandler implements IQueryHandler<TrashTotals, { records: number
   }
 }
 
-/** How many visible records each registry has, at a position or later. */
-export interface Counted {
-  readonly counts: ReadonlyMap<string, number>;
-  readonly position: bigint;
-}
-
-@QueryHandler(CountVisible)
-class CountVisibleHandler implements IQueryHandler<CountVisible, Counted> {
-  constructor(@Inject(QUERY_PORTS) private readonly ports: QueryPorts) {}
-
-  async execute() {
-    const { model, progress } = this.ports;
-    await progress.reach();
-    const position = progress.checkpoint;
-    const counts = new Map<string, number>();
-    for (const { registry, visibility, records } of await groupsOf(model))
-      if (visibility === VISIBLE) counts.set(registry, (counts.get(registry) ?? 0) + records);
-    return { counts, position };
-  }
-}
-
 /** The rows that lie in the trash. */
 export const inTrash: readonly Condition[] = [
   { path: 'record.trashing.at', op: 'null', value: false },
@@ -302,5 +280,4 @@ export const QUERY_HANDLERS = [
   PreviewPurgeHandler,
   AwaitPurgeHandler,
   TrashTotalsHandler,
-  CountVisibleHandler,
 ];

@@ -3,12 +3,15 @@ import type { HistoryRow, OperationRow, ReadModel } from '../storage/read-model/
 
 const PAGE = 100;
 
-/** The records that an operation was to purge, and that were restored before their turn: in the order in which that happened, each once. */
+/**
+ * The records that an operation was to purge, and that were restored before their turn, in the order in which that happened.
+ * @param known the keys of those that are left out; each record is added as it is told
+ */
 export async function* leftTheTrash(
   model: ReadModel,
   operation: Pick<OperationRow, 'position' | 'criteria'>,
+  known: Set<string>,
 ): AsyncGenerator<Ref, void, void> {
-  const told = new Set<string>();
   for (let after = operation.position; ;) {
     const restored = await model.find('history', {
       where: [{ path: 'type', op: 'eq', value: 'RecordRestored' }],
@@ -18,8 +21,8 @@ export async function* leftTheTrash(
     });
     for (const { registry, uid } of restored) {
       const ref = { registry, uid };
-      if (told.has(refKey(ref)) || !(await wasMeant(model, operation, ref))) continue;
-      told.add(refKey(ref));
+      if (known.has(refKey(ref)) || !(await wasMeant(model, operation, ref))) continue;
+      known.add(refKey(ref));
       yield ref;
     }
     const last = restored.at(-1);

@@ -132,9 +132,7 @@ export class OperationsSaga {
   /** Who was restored before its turn was met by no step, and has to be looked for. */
   private async nameRestored(operation: OperationRow, named: Skipped[], most: number): Promise<void> {
     if (named.length >= most) return;
-    const known = new Set(named.map(refKey));
-    for await (const ref of leftTheTrash(this.ports.model, operation)) {
-      if (known.has(refKey(ref))) continue;
+    for await (const ref of leftTheTrash(this.ports.model, operation, new Set(named.map(refKey)))) {
       named.push({ ...ref, code: 'conflict' });
       if (named.length >= most) return;
     }

@@ -19,9 +19,8 @@ export interface ObjectStore {
   ): Promise<SeenFile>;
 
   /**
-   * The bytes of one file, or `range` of them (both ends inclusive, within the size: where the file has become
-   * shorter, what there is of them); `null` when it is missing. The stream is of the very file that the answer describes, also when another
-   * takes its place meanwhile.
+   * The bytes of one file, or `range` of them (both ends inclusive, within the size: where the file has become shorter, what there is of
+   * them); `null` when it is missing. The stream is of the very file that the answer describes, also when another takes its place meanwhile.
    */
   get(
     path: string,
@@ -32,7 +31,10 @@ export interface ObjectStore {
   /** What lies at the path of one file; `null` when nothing does. */
   stat(path: string): Promise<SeenFile | null>;
 
-  /** Every object below a folder (`''` is the root), by path in code point order, paths relative to the root. Never what lies below a folder `.lethe/` (storages within this one have theirs), unless the prefix does. */
+  /**
+   * Every object below a folder (`''` is the root), by path in code point order, paths relative to the root. Never what lies below a folder
+   * `.lethe/` (storages within this one have theirs), unless the prefix does.
+   */
   list(prefix: string, signal?: AbortSignal): AsyncIterable<SeenObject>;
 
   /**
